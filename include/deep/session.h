@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_SESSION_H
+#define DEEP_SESSION_H
+
+#include <deep/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A model compiled for inference at one batch size: no allocation after creation. One thread at a time; many per model. */
+typedef struct deep_session deep_session;
+
+/** Options of deep_session_create(). Zero means the default in every field. */
+typedef struct deep_session_options {
+    size_t struct_size; /**< sizeof(deep_session_options) */
+    int32_t batch;      /**< Largest number of images at once, 1 to 1024; 0 = 1. */
+    int32_t threads;    /**< Threads that compute; 0 = the context's. */
+} deep_session_options;
+
+#define DEEP_SESSION_OPTIONS_INIT .struct_size = sizeof(deep_session_options)
+
+/** Fills options with the defaults. Since 0.1. */
+DEEP_API void deep_session_options_init(deep_session_options *options, size_t size);
+
+/**
+ * Compiles a model for inference.
+ *
+ * @param[out] out   The caller frees it with deep_session_free(), before the model. NULL on error.
+ * @param      model Its parameters cannot be written while the session lives.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE, DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND. Since 0.1.
+ */
+DEEP_API deep_status deep_session_create(deep_session **out, const deep_model *model, const deep_session_options *options);
+
+/** Frees a session; NULL is fine. Since 0.1. */
+DEEP_API void deep_session_free(deep_session *session);
+
+/**
+ * Runs preprocessed input through the network.
+ *
+ * @param      input  n x size x size x 3 values, NHWC, preprocessed as the model wants (deep_session_preprocess()).
+ * @param      n      1 to the session's batch.
+ * @param[out] logits n x classes values before the softmax; NULL = not wanted.
+ * @param[out] probabilities n x classes values; NULL = not wanted.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND. Since 0.1.
+ */
+DEEP_API deep_status deep_session_run(deep_session *session, const float *input, int32_t n, float *logits,
+                                      float *probabilities);
+
+/**
+ * Brings an image to the model's input: channels, size, normalisation.
+ *
+ * @param[out] input size x size x 3 values, HWC.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY. Since 0.1.
+ */
+DEEP_API deep_status deep_session_preprocess(const deep_session *session, const deep_image *image, float *input);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
