@@ -91,6 +91,14 @@ DEEP_API int32_t deep_context_threads(const deep_context *context);
 /** @return Name of the device in use, "cpu" or "ref"; "" for NULL. Lives as long as the context. Any thread. Since 0.1. */
 DEEP_API const char *deep_context_device(const deep_context *context);
 
+/**
+ * Frees a buffer that a libdeep function returned.
+ *
+ * @param context The one that the buffer was made from.
+ * @param memory  NULL is fine. Since 0.1.
+ */
+DEEP_API void deep_free(deep_context *context, void *memory);
+
 /** One entry of deep_device_info(). */
 typedef struct deep_device {
     size_t struct_size;      /**< sizeof(deep_device), set by the caller */

@@ -174,14 +174,6 @@ DEEP_API deep_status deep_image_save_png(const deep_image *image, const char *pa
  */
 DEEP_API deep_status deep_image_encode_png(const deep_image *image, void **data, size_t *size);
 
-/**
- * Frees a buffer that a libdeep function returned.
- *
- * @param context The one that the buffer was made from.
- * @param memory  NULL is fine. Since 0.1.
- */
-DEEP_API void deep_free(deep_context *context, void *memory);
-
 #ifdef __cplusplus
 }
 #endif

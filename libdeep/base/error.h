@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-#define DEEP_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define DEEP_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 /* Puts one line into the thread's error text and returns `status`. */
 deep_status deep__fail(deep_status status, const char *format, ...) DEEP_PRINTF(2, 3);
