@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_BACKEND_BACKEND_H
+#define DEEP_BACKEND_BACKEND_H
+
+/*
+ * The contract between core and the backends. Core decides when and where (node order, lifetimes, offsets); a backend
+ * decides how (kernels, packing, scratch). An op that a backend lacks is DEEP_ERROR_UNSUPPORTED naming it; there is no
+ * silent fallback. A backend calls nothing of core: what it needs comes through deep_host.
+ */
+#include "graph/graph.h"
+
+enum { DEEP_BACKEND_ABI = 1 };
+
+/* What core offers to a backend. */
+typedef struct deep_host {
+    size_t struct_size;
+    void *user;
+    void *(*alloc)(void *user, size_t size); /* 64-byte aligned, or NULL */
+    void (*free)(void *user, void *memory);
+    deep_status (*fail)(void *user, deep_status status, const char *text); /* sets the error text, returns status */
+    void (*log)(void *user, int32_t level, const char *text);
+} deep_host;
+
+/* A compiled graph. It owns no tensor memory. One thread at a time. */
+typedef struct deep_plan deep_plan;
+
+typedef struct deep_plan_options {
+    size_t struct_size;
+    int32_t threads; /* that compute */
+    int32_t isa;     /* DEEP_ISA_* */
+} deep_plan_options;
+
+typedef struct deep_backend {
+    size_t struct_size;
+    const char *name;
+
+    /* Text such as "oneDNN 2.6.3, AVX-512 kernels" for a cap; 1 when usable, 0 with the reason in `text`. */
+    int32_t (*describe)(int32_t isa, char *text, size_t size);
+
+    /* Fixes what is process-wide (oneDNN's instruction set); called once per context. */
+    deep_status (*open)(const deep_host *host, int32_t isa);
+
+    /* True when plan_create can compile the node. */
+    bool (*supports)(const deep_graph *graph, const deep_node *node);
+
+    /*
+     * Compiles nodes whose values have their offsets. The graph must outlive the plan. `*scratch` receives the bytes
+     * that the caller must bind to DEEP_SEGMENT_SCRATCH.
+     */
+    deep_status (*plan_create)(deep_plan **out, size_t *scratch, const deep_graph *graph,
+                               const deep_plan_options *options, const deep_host *host);
+
+    /* Runs nodes first .. end - 1. base[s] is where segment s begins; nothing is allocated. */
+    deep_status (*plan_run)(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end);
+
+    void (*plan_free)(deep_plan *plan);
+} deep_backend;
+
+/* One exported entry per plugin; NULL refuses. */
+typedef const deep_backend *(*deep_backend_entry_v1)(uint32_t abi, const deep_host *host);
+
+/* ---- for the backends in host memory ---- */
+
+/* A node with its operands resolved to addresses. */
+typedef struct deep_call {
+    const deep_node *node;
+    const deep_attr *attr;
+    const deep_value_info *in[DEEP_NODE_INPUTS];
+    const deep_value_info *out[DEEP_NODE_OUTPUTS];
+    void *src[DEEP_NODE_INPUTS]; /* updates write to some of these */
+    void *dst[DEEP_NODE_OUTPUTS];
+    void *scratch;
+} deep_call;
+
+static inline void *deep__call_address(const deep_value_info *value, void *const base[DEEP_SEGMENT_COUNT])
+{
+    return (char *)base[value->segment] + value->offset;
+}
+
+static inline void deep__call_describe(deep_call *call, const deep_graph *graph, const deep_node *node)
+{
+    *call = (deep_call){.node = node, .attr = &node->attr};
+    for (int32_t i = 0; i < node->input_count; ++i)
+        call->in[i] = &graph->values[node->inputs[i]];
+    for (int32_t i = 0; i < node->output_count; ++i)
+        call->out[i] = &graph->values[node->outputs[i]];
+}
+
+static inline void deep__call_resolve(deep_call *call, void *const base[DEEP_SEGMENT_COUNT])
+{
+    for (int32_t i = 0; i < call->node->input_count; ++i)
+        call->src[i] = deep__call_address(call->in[i], base);
+    for (int32_t i = 0; i < call->node->output_count; ++i)
+        call->dst[i] = deep__call_address(call->out[i], base);
+    call->scratch = base[DEEP_SEGMENT_SCRATCH];
+}
+
+/* Elements of all axes but the last. */
+static inline int64_t deep__rows(const deep_value_info *value)
+{
+    int64_t rows = 1;
+    for (int32_t axis = 0; axis + 1 < value->rank; ++axis)
+        rows *= value->shape[axis];
+    return rows;
+}
+
+static inline int64_t deep__columns(const deep_value_info *value)
+{
+    return value->rank == 0 ? 1 : value->shape[value->rank - 1];
+}
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolutions. A tap (a, b) of the kernel meets output (h, w) at input (h stride - top + a, w stride - left + b). */
+#include "backend_ref/ref.h"
+
+#include <string.h>
+
+typedef struct window {
+    const deep_value_info *x, *w, *y; /* shapes: input, kernel, output */
+    int32_t stride, top, left;
+} window;
+
+static window window_of(const deep_call *call, const deep_value_info *x, const deep_value_info *w,
+                        const deep_value_info *y)
+{
+    return (window){
+        x, w, y, call->attr->conv.stride, call->attr->conv.pad[DEEP_PAD_TOP], call->attr->conv.pad[DEEP_PAD_LEFT]};
+}
+
+/* Input position under tap (a, b) of output (h, w); false in the padding. */
+static bool tap(const window *k, int64_t h, int64_t w, int64_t a, int64_t b, int64_t *row, int64_t *column)
+{
+    *row = h * k->stride - k->top + a;
+    *column = w * k->stride - k->left + b;
+    return *row >= 0 && *row < k->x->shape[1] && *column >= 0 && *column < k->x->shape[2];
+}
+
+/* Calls for every (image, output position, tap inside the input). */
+#define FOR_EACH_TAP(k, n, h, w, a, b, row, column)                                                                    \
+    for (int64_t n = 0, row, column; n < (k).x->shape[0]; ++n)                                                         \
+        for (int64_t h = 0; h < (k).y->shape[1]; ++h)                                                                  \
+            for (int64_t w = 0; w < (k).y->shape[2]; ++w)                                                              \
+                for (int64_t a = 0; a < (k).w->shape[0]; ++a)                                                          \
+                    for (int64_t b = 0; b < (k).w->shape[1]; ++b)                                                      \
+                        if (tap(&(k), h, w, a, b, &row, &column))
+
+static double relu_if(bool relu, double value)
+{
+    return relu && value < 0 ? 0 : value;
+}
+
+static double conv_at(const window *k, const real *x, const real *w, int64_t n, int64_t h, int64_t v, int64_t o)
+{
+    double sum = 0;
+    int64_t row, column;
+    for (int64_t a = 0; a < k->w->shape[0]; ++a)
+        for (int64_t b = 0; b < k->w->shape[1]; ++b) {
+            if (!tap(k, h, v, a, b, &row, &column)) continue;
+            const real *from = x + ref_at(k->x, n, row, column, 0);
+            const real *weights = w + ref_at(k->w, a, b, 0, o);
+            for (int64_t i = 0; i < k->x->shape[3]; ++i)
+                sum += (double)from[i] * (double)weights[i * k->w->shape[3]];
+        }
+    return sum;
+}
+
+static double epilogue(const deep_call *call, double sum, int64_t position, int64_t channel)
+{
+    const int32_t flags = call->attr->conv.epilogue;
+    int next = 2;
+    if (flags & DEEP_EPILOGUE_AFFINE) {
+        sum = sum * (double)((const real *)call->src[2])[channel] + (double)((const real *)call->src[3])[channel];
+        next = 4;
+    }
+    if (flags & DEEP_EPILOGUE_ADD) sum += (double)((const real *)call->src[next])[position];
+    return relu_if(flags & DEEP_EPILOGUE_RELU, sum);
+}
+
+void REF_NAME(CONV2D)(const deep_call *call)
+{
+    const window k = window_of(call, call->in[0], call->in[1], call->out[0]);
+    real *y = call->dst[0];
+    for (int64_t n = 0; n < k.y->shape[0]; ++n)
+        for (int64_t h = 0; h < k.y->shape[1]; ++h)
+            for (int64_t w = 0; w < k.y->shape[2]; ++w)
+                for (int64_t o = 0; o < k.y->shape[3]; ++o) {
+                    const int64_t position = ref_at(k.y, n, h, w, o);
+                    y[position] =
+                        (real)epilogue(call, conv_at(&k, call->src[0], call->src[1], n, h, w, o), position, o);
+                }
+}
+
+void REF_NAME(CONV2D_GRAD_INPUT)(const deep_call *call)
+{
+    const window k = window_of(call, call->out[0], call->in[1], call->in[0]);
+    const real *dy = call->src[0], *weights = call->src[1];
+    real *dx = call->dst[0];
+    memset(dx, 0, call->out[0]->bytes);
+    FOR_EACH_TAP(k, n, h, w, a, b, row, column)
+    {
+        for (int64_t i = 0; i < k.x->shape[3]; ++i) {
+            double sum = 0;
+            for (int64_t o = 0; o < k.y->shape[3]; ++o)
+                sum += (double)dy[ref_at(k.y, n, h, w, o)] * (double)weights[ref_at(k.w, a, b, i, o)];
+            dx[ref_at(k.x, n, row, column, i)] += (real)sum;
+        }
+    }
+}
+
+/* Sum over images and positions of x (rectified or not) times dy, for one element of the kernel. */
+static double weight_sum(const window *k, const real *x, const real *dy, int64_t a, int64_t b, int64_t i, int64_t o,
+                         bool relu)
+{
+    double sum = 0;
+    int64_t row, column;
+    for (int64_t n = 0; n < k->x->shape[0]; ++n)
+        for (int64_t h = 0; h < k->y->shape[1]; ++h)
+            for (int64_t w = 0; w < k->y->shape[2]; ++w)
+                if (tap(k, h, w, a, b, &row, &column))
+                    sum += relu_if(relu, (double)x[ref_at(k->x, n, row, column, i)]) *
+                           (double)dy[ref_at(k->y, n, h, w, o)];
+    return sum;
+}
+
+void REF_NAME(CONV2D_GRAD_WEIGHTS)(const deep_call *call)
+{
+    const window k = window_of(call, call->in[0], call->out[0], call->in[1]);
+    real *dw = call->dst[0];
+    for (int64_t a = 0; a < k.w->shape[0]; ++a)
+        for (int64_t b = 0; b < k.w->shape[1]; ++b)
+            for (int64_t i = 0; i < k.w->shape[2]; ++i)
+                for (int64_t o = 0; o < k.w->shape[3]; ++o)
+                    dw[ref_at(k.w, a, b, i, o)] = (real)weight_sum(&k, call->src[0], call->src[1], a, b, i, o, false);
+}
+
+void REF_NAME(DEPTHWISE)(const deep_call *call)
+{
+    const window k = window_of(call, call->in[0], call->in[1], call->out[0]);
+    const real *x = call->src[0], *weights = call->src[1];
+    real *y = call->dst[0];
+    for (int64_t n = 0, row, column; n < k.y->shape[0]; ++n)
+        for (int64_t h = 0; h < k.y->shape[1]; ++h)
+            for (int64_t w = 0; w < k.y->shape[2]; ++w)
+                for (int64_t c = 0; c < k.y->shape[3]; ++c) {
+                    double sum = 0;
+                    for (int64_t a = 0; a < k.w->shape[0]; ++a)
+                        for (int64_t b = 0; b < k.w->shape[1]; ++b)
+                            if (tap(&k, h, w, a, b, &row, &column))
+                                sum += relu_if(call->attr->conv.relu_input, (double)x[ref_at(k.x, n, row, column, c)]) *
+                                       (double)weights[ref_at(k.w, a, b, c, 0)];
+                    y[ref_at(k.y, n, h, w, c)] = (real)sum;
+                }
+}
+
+void REF_NAME(DEPTHWISE_GRAD_INPUT)(const deep_call *call)
+{
+    const window k = window_of(call, call->out[0], call->in[1], call->in[0]);
+    const real *dy = call->src[0], *weights = call->src[1], *x = call->src[2];
+    real *dx = call->dst[0];
+    memset(dx, 0, call->out[0]->bytes);
+    FOR_EACH_TAP(k, n, h, w, a, b, row, column)
+    {
+        for (int64_t c = 0; c < k.x->shape[3]; ++c)
+            dx[ref_at(k.x, n, row, column, c)] += dy[ref_at(k.y, n, h, w, c)] * weights[ref_at(k.w, a, b, c, 0)];
+    }
+    if (!call->attr->conv.relu_input) return;
+    for (int64_t i = 0; i < deep__value_elements(k.x); ++i)
+        if (!(x[i] > 0)) dx[i] = 0;
+}
+
+void REF_NAME(DEPTHWISE_GRAD_WEIGHTS)(const deep_call *call)
+{
+    const window k = window_of(call, call->in[0], call->out[0], call->in[1]);
+    real *dw = call->dst[0];
+    for (int64_t a = 0; a < k.w->shape[0]; ++a)
+        for (int64_t b = 0; b < k.w->shape[1]; ++b)
+            for (int64_t c = 0; c < k.w->shape[2]; ++c)
+                dw[ref_at(k.w, a, b, c, 0)] =
+                    (real)weight_sum(&k, call->src[0], call->src[1], a, b, c, c, call->attr->conv.relu_input);
+}

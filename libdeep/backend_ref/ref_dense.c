@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend_ref/ref.h"
+
+void REF_NAME(DENSE)(const deep_call *call)
+{
+    const real *x = call->src[0], *w = call->src[1], *bias = call->src[2];
+    real *y = call->dst[0];
+    const int64_t rows = call->in[0]->shape[0], inner = call->in[0]->shape[1], columns = call->in[1]->shape[1];
+    for (int64_t r = 0; r < rows; ++r)
+        for (int64_t c = 0; c < columns; ++c) {
+            double sum = (double)bias[c];
+            for (int64_t i = 0; i < inner; ++i)
+                sum += (double)x[r * inner + i] * (double)w[i * columns + c];
+            y[r * columns + c] = (real)sum;
+        }
+}
+
+void REF_NAME(DENSE_GRAD_INPUT)(const deep_call *call)
+{
+    const real *dy = call->src[0], *w = call->src[1];
+    real *dx = call->dst[0];
+    const int64_t rows = call->in[0]->shape[0], columns = call->in[0]->shape[1], inner = call->in[1]->shape[0];
+    for (int64_t r = 0; r < rows; ++r)
+        for (int64_t i = 0; i < inner; ++i) {
+            double sum = 0;
+            for (int64_t c = 0; c < columns; ++c)
+                sum += (double)dy[r * columns + c] * (double)w[i * columns + c];
+            dx[r * inner + i] = (real)sum;
+        }
+}
+
+void REF_NAME(DENSE_GRAD_WEIGHTS)(const deep_call *call)
+{
+    const real *x = call->src[0], *dy = call->src[1];
+    real *dw = call->dst[0];
+    const int64_t rows = call->in[0]->shape[0], inner = call->in[0]->shape[1], columns = call->in[1]->shape[1];
+    for (int64_t i = 0; i < inner; ++i)
+        for (int64_t c = 0; c < columns; ++c) {
+            double sum = 0;
+            for (int64_t r = 0; r < rows; ++r)
+                sum += (double)x[r * inner + i] * (double)dy[r * columns + c];
+            dw[i * columns + c] = (real)sum;
+        }
+}

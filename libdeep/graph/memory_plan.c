@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "graph/memory_plan.h"
+
+#include "base/checked.h"
+
+#include <stdlib.h>
+
+enum { ALIGNMENT = 64 };
+
+typedef struct lifetime {
+    size_t offset;
+    size_t bytes;  /* rounded up to ALIGNMENT */
+    int32_t first; /* node that writes it; -1 = never */
+    int32_t last;  /* last node that touches it */
+    deep_value value;
+    deep_value root; /* the value whose memory this one takes; itself mostly */
+} lifetime;
+
+static void extend(const deep_graph *graph, lifetime *lives, deep_value value, int32_t node)
+{
+    if (graph->values[value].segment != DEEP_SEGMENT_ARENA) return;
+    if (lives[value].first < 0) lives[value].first = node;
+    if (node > lives[value].last) lives[value].last = node;
+}
+
+static void find_lifetimes(const deep_graph *graph, lifetime *lives)
+{
+    for (int32_t v = 0; v < graph->value_count; ++v)
+        lives[v] = (lifetime){.first = -1,
+                              .last = -1,
+                              .value = v,
+                              .root = v,
+                              .bytes = (graph->values[v].bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1)};
+    for (int32_t i = 0; i < graph->node_count; ++i) {
+        const deep_node *node = &graph->nodes[i];
+        for (int32_t k = 0; k < node->input_count; ++k)
+            extend(graph, lives, node->inputs[k], i);
+        for (int32_t k = 0; k < node->output_count; ++k)
+            extend(graph, lives, node->outputs[k], i);
+    }
+    for (int32_t v = 0; v < graph->value_count; ++v)
+        if (graph->values[v].keep && lives[v].first >= 0) lives[v].last = graph->node_count;
+}
+
+/* Merges the result of an in-place op into its first operand's memory. */
+static void share_in_place(const deep_graph *graph, lifetime *lives)
+{
+    for (int32_t i = 0; i < graph->node_count; ++i) {
+        const deep_node *node = &graph->nodes[i];
+        if (!deep__op_in_place(node->op)) continue;
+        const deep_value x = node->inputs[0], y = node->outputs[0];
+        const bool both =
+            graph->values[x].segment == DEEP_SEGMENT_ARENA && graph->values[y].segment == DEEP_SEGMENT_ARENA;
+        const bool repeated = node->input_count > 1 && node->inputs[1] == x;
+        if (!both || repeated || lives[lives[x].root].last > i || lives[x].bytes != lives[y].bytes) continue;
+        const deep_value root = lives[x].root;
+        lives[y].root = root;
+        if (lives[y].last > lives[root].last) lives[root].last = lives[y].last;
+    }
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    const lifetime *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    return x->value < y->value ? -1 : 1;
+}
+
+/* Lowest offset where `life` meets none of the `count` lives placed already (best fit: the tightest gap that holds it).
+ */
+static size_t find_place(const lifetime *life, const lifetime *placed, int32_t count, int32_t *order)
+{
+    int32_t neighbours = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        if (placed[i].last < life->first || placed[i].first > life->last) continue;
+        int32_t at = neighbours++;
+        for (; at > 0 && placed[order[at - 1]].offset > placed[i].offset; --at)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+    size_t end = 0, best = SIZE_MAX, best_gap = SIZE_MAX;
+    for (int32_t k = 0; k < neighbours; ++k) {
+        const lifetime *other = &placed[order[k]];
+        const size_t gap = other->offset > end ? other->offset - end : 0;
+        if (gap >= life->bytes && gap < best_gap) {
+            best = end;
+            best_gap = gap;
+        }
+        if (other->offset + other->bytes > end) end = other->offset + other->bytes;
+    }
+    return best != SIZE_MAX ? best : end;
+}
+
+static deep_status place_all(deep_graph *graph, lifetime *roots, int32_t count, int32_t *order)
+{
+    qsort(roots, (size_t)count, sizeof *roots, larger_first);
+    graph->arena_bytes = 0;
+    for (int32_t i = 0; i < count; ++i) {
+        roots[i].offset = find_place(&roots[i], roots, i, order);
+        size_t end;
+        if (!deep__add_size(roots[i].offset, roots[i].bytes, &end) || end > PTRDIFF_MAX)
+            return deep__fail(DEEP_ERROR_OUT_OF_MEMORY, "intermediate results do not fit in memory");
+        if (end > graph->arena_bytes) graph->arena_bytes = end;
+        graph->values[roots[i].value].offset = roots[i].offset;
+    }
+    return DEEP_OK;
+}
+
+static deep_status plan(deep_graph *graph, lifetime *lives, lifetime *roots, int32_t *order)
+{
+    int32_t count = 0;
+    find_lifetimes(graph, lives);
+    share_in_place(graph, lives);
+    for (int32_t v = 0; v < graph->value_count; ++v)
+        if (lives[v].first >= 0 && lives[v].root == v) roots[count++] = lives[v];
+    DEEP_TRY(place_all(graph, roots, count, order));
+    for (int32_t v = 0; v < graph->value_count; ++v)
+        if (lives[v].root != v) graph->values[v].offset = graph->values[lives[v].root].offset;
+    return DEEP_OK;
+}
+
+deep_status deep__memory_plan(deep_graph *graph)
+{
+    DEEP_TRY(graph->status);
+    const size_t count = (size_t)graph->value_count;
+    lifetime *lives = NULL;
+    int32_t *order = NULL;
+    DEEP_TRY(deep__alloc(&lives, graph->allocator, 2 * count, sizeof *lives, "memory plan"));
+    deep_status status = deep__alloc(&order, graph->allocator, count, sizeof *order, "memory plan");
+    if (status == DEEP_OK) status = plan(graph, lives, lives + count, order);
+    deep__free(graph->allocator, order);
+    deep__free(graph->allocator, lives);
+    return status;
+}

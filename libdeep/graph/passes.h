@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_GRAPH_PASSES_H
+#define DEEP_GRAPH_PASSES_H
+
+/* Rewrites of a graph before it is compiled. Each keeps what the graph computes. */
+#include "graph/graph.h"
+
+/* conv2d -> batch_norm_infer becomes conv2d +affine, with a batch_norm_fold before it. Inference. */
+deep_status deep__pass_fold_batch_norm(deep_graph *graph);
+
+/* conv2d -> relu, and conv2d -> add, become epilogues. Inference. */
+deep_status deep__pass_fuse_epilogue(deep_graph *graph);
+
+/* relu -> depthwise (its only reader) becomes a depthwise that rectifies on load; batch_norm -> relu one that rectifies
+ * its result. */
+deep_status deep__pass_fuse_relu(deep_graph *graph);
+
+#endif

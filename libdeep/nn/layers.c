@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/network.h"
+
+#include <deep/model.h>
+#include <stdio.h>
+
+static const double BN_EPSILON = 1e-3; /* keras.applications.Xception; likewise the momentum, Keras's default */
+static const double BN_MOMENTUM = 0.99;
+
+enum { PARAM_ALIGNMENT = 16 }; /* floats: 64 bytes */
+
+static size_t real_size(const deep_network *net)
+{
+    return deep__dtype_size(net->graph->real);
+}
+
+static deep_status append_param(deep_network *net, const deep_param_spec *spec, deep_value value)
+{
+    const size_t count = (size_t)net->params.count;
+    const deep_allocator *allocator = net->graph->allocator;
+    DEEP_TRY(
+        deep__grow(&net->params.specs, allocator, count, &net->param_capacity, count + 1, sizeof *spec, "parameters"));
+    DEEP_TRY(deep__grow(&net->values, allocator, count, &net->value_capacity, count + 1, sizeof value, "parameters"));
+    net->params.specs[count] = *spec;
+    net->values[count] = value;
+    net->params.count++;
+    net->params.elements += (spec->elements + PARAM_ALIGNMENT - 1) / PARAM_ALIGNMENT * PARAM_ALIGNMENT;
+    return DEEP_OK;
+}
+
+static deep_value add_param(deep_network *net, const char *layer, const char *suffix, int32_t role, int32_t rank,
+                            const int64_t *shape)
+{
+    deep_graph *graph = net->graph;
+    deep_param_spec spec = {.role = role, .rank = rank, .offset = net->params.elements, .head = net->in_head};
+    snprintf(spec.name, sizeof spec.name, "%s.%s", layer, suffix);
+    const deep_value value =
+        deep__graph_place(graph, DEEP_SEGMENT_PARAM, (size_t)spec.offset * real_size(net), rank, shape);
+    if (graph->status != DEEP_OK) return DEEP_NO_VALUE;
+    for (int32_t axis = 0; axis < rank; ++axis)
+        spec.shape[axis] = shape[axis];
+    spec.elements = deep__value_elements(deep__graph_value(graph, value));
+    graph->status = append_param(net, &spec, value);
+    return value;
+}
+
+static int64_t extent(const deep_network *net, deep_activation x, int32_t axis)
+{
+    return net->graph->status == DEEP_OK ? deep__graph_value(net->graph, x)->shape[axis] : 0;
+}
+
+static void pad_same(const deep_network *net, deep_activation x, int32_t window, int32_t stride, int32_t pad[4])
+{
+    deep__pad_same(extent(net, x, 1), window, stride, &pad[DEEP_PAD_TOP], &pad[DEEP_PAD_BOTTOM]);
+    deep__pad_same(extent(net, x, 2), window, stride, &pad[DEEP_PAD_LEFT], &pad[DEEP_PAD_RIGHT]);
+}
+
+static deep_activation convolve(deep_network *net, deep_activation x, const char *name, const char *suffix,
+                                int32_t window, int32_t stride, bool same, int64_t channels)
+{
+    const int64_t shape[4] = {window, window, extent(net, x, 3), channels};
+    const deep_value w = add_param(net, name, suffix, DEEP_ROLE_KERNEL, 4, shape);
+    deep_attr attr = {.conv = {.stride = stride}};
+    if (same) pad_same(net, x, window, stride, attr.conv.pad);
+    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_CONV2D, &attr, x, w);
+}
+
+deep_activation deep__layer_conv2d(deep_network *net, deep_activation x, const char *name, int32_t window,
+                                   int32_t stride, bool same, int64_t channels)
+{
+    return convolve(net, x, name, "kernel", window, stride, same, channels);
+}
+
+deep_activation deep__layer_separable(deep_network *net, deep_activation x, const char *name, int64_t channels)
+{
+    const int64_t shape[4] = {3, 3, extent(net, x, 3), 1};
+    const deep_value w = add_param(net, name, "depthwise_kernel", DEEP_ROLE_KERNEL, 4, shape);
+    if (net->graph->status == DEEP_OK) net->params.specs[net->params.count - 1].depthwise = true;
+    deep_attr attr = {.conv = {.stride = 1}};
+    pad_same(net, x, 3, 1, attr.conv.pad);
+    const deep_activation y = DEEP_GRAPH_ADD(net->graph, DEEP_OP_DEPTHWISE, &attr, x, w);
+    return convolve(net, y, name, "pointwise_kernel", 1, 1, true, channels);
+}
+
+static void append_norm_site(deep_network *net, int32_t mean_param, int64_t rows)
+{
+    deep_graph *graph = net->graph;
+    if (graph->status != DEEP_OK) return;
+    const size_t count = (size_t)net->norm_count;
+    graph->status = deep__grow(&net->norms, graph->allocator, count, &net->norm_capacity, count + 1, sizeof *net->norms,
+                               "batch norms");
+    if (graph->status != DEEP_OK) return;
+    net->norms[net->norm_count++] = (deep_norm_site){mean_param, mean_param + 1, deep__graph_last_output(graph, 1),
+                                                     deep__graph_last_output(graph, 2), rows};
+}
+
+deep_activation deep__layer_batch_norm(deep_network *net, deep_activation x, const char *name)
+{
+    const int64_t channels = extent(net, x, 3);
+    const int32_t first = net->params.count;
+    const deep_value gamma = add_param(net, name, "gamma", DEEP_ROLE_GAMMA, 1, &channels);
+    const deep_value beta = add_param(net, name, "beta", DEEP_ROLE_BETA, 1, &channels);
+    const deep_value mean = add_param(net, name, "moving_mean", DEEP_ROLE_MEAN, 1, &channels);
+    const deep_value variance = add_param(net, name, "moving_variance", DEEP_ROLE_VARIANCE, 1, &channels);
+    const deep_attr attr = {.norm = {.epsilon = BN_EPSILON, .momentum = BN_MOMENTUM}};
+    if (net->mode == DEEP_MODE_INFER || (net->frozen != NULL && net->frozen[first]))
+        return DEEP_GRAPH_ADD(net->graph, DEEP_OP_BATCH_NORM_INFER, &attr, x, gamma, beta, mean, variance);
+    const int64_t rows = extent(net, x, 0) * extent(net, x, 1) * extent(net, x, 2);
+    const deep_activation y = DEEP_GRAPH_ADD(net->graph, DEEP_OP_BATCH_NORM_TRAIN, &attr, x, gamma, beta);
+    append_norm_site(net, first + 2, rows);
+    return y;
+}
+
+deep_activation deep__layer_relu(deep_network *net, deep_activation x)
+{
+    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_RELU, NULL, x);
+}
+
+deep_activation deep__layer_add(deep_network *net, deep_activation a, deep_activation b)
+{
+    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_ADD, NULL, a, b);
+}
+
+deep_activation deep__layer_max_pool(deep_network *net, deep_activation x)
+{
+    deep_attr attr = {.pool = {.window = 3, .stride = 2}};
+    pad_same(net, x, 3, 2, attr.pool.pad);
+    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_MAX_POOL, &attr, x);
+}
+
+deep_activation deep__layer_global_average_pool(deep_network *net, deep_activation x)
+{
+    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_GLOBAL_AVERAGE_POOL, NULL, x);
+}
+
+deep_activation deep__layer_dense(deep_network *net, deep_activation x, const char *name, int64_t outputs)
+{
+    const int64_t shape[2] = {extent(net, x, 1), outputs};
+    const deep_value w = add_param(net, name, "kernel", DEEP_ROLE_KERNEL, 2, shape);
+    const deep_value bias = add_param(net, name, "bias", DEEP_ROLE_BIAS, 1, &outputs);
+    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_DENSE, NULL, x, w, bias);
+}
+
+deep_activation deep__layer_dropout(deep_network *net, deep_activation x, double rate)
+{
+    if (net->mode != DEEP_MODE_TRAIN || rate <= 0) return x;
+    if (net->counter == DEEP_NO_VALUE)
+        net->counter = deep__graph_input(net->graph, DEEP_INPUT_COUNTER, DEEP_DTYPE_I64, 1, (const int64_t[]){2});
+    const deep_attr attr = {.dropout = {.rate = rate}};
+    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_DROPOUT, &attr, x, net->counter);
+}
