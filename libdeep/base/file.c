@@ -18,18 +18,6 @@ static deep_status fail_open(int error, const char *path)
     return deep__fail_errno(missing ? DEEP_ERROR_NOT_FOUND : DEEP_ERROR_IO, error, "%s: cannot open", path);
 }
 
-static deep_status read_all(int fd, char *data, size_t size, const char *path)
-{
-    for (size_t done = 0; done < size;) {
-        const ssize_t got = read(fd, data + done, size - done);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return deep__fail_errno(DEEP_ERROR_IO, errno, "%s: cannot read", path);
-        if (got == 0) return deep__fail(DEEP_ERROR_IO, "%s: shrank while it was read", path);
-        done += (size_t)got;
-    }
-    return DEEP_OK;
-}
-
 static deep_status check_regular(int fd, const char *path, size_t limit, size_t *size)
 {
     struct stat info;
@@ -40,17 +28,41 @@ static deep_status check_regular(int fd, const char *path, size_t limit, size_t 
     return DEEP_OK;
 }
 
+deep_status deep__file_open(int *fd, size_t *size, const char *path, size_t limit)
+{
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
+    if (*fd < 0) return fail_open(errno, path);
+    const deep_status status = check_regular(*fd, path, limit, size);
+    if (status != DEEP_OK) {
+        close(*fd);
+        *fd = -1;
+    }
+    return status;
+}
+
+deep_status deep__file_read_at(int fd, void *data, size_t size, size_t offset, const char *path)
+{
+    char *bytes = data;
+    for (size_t done = 0; done < size;) {
+        const ssize_t got = pread(fd, bytes + done, size - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return deep__fail_errno(DEEP_ERROR_IO, errno, "%s: cannot read", path);
+        if (got == 0) return deep__fail(DEEP_ERROR_IO, "%s: shrank while it was read", path);
+        done += (size_t)got;
+    }
+    return DEEP_OK;
+}
+
 deep_status deep__file_read(void **data, size_t *size, const deep_allocator *allocator, const char *path, size_t limit)
 {
     *data = NULL;
     *size = 0;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not block */
-    if (fd < 0) return fail_open(errno, path);
+    int fd;
     size_t bytes = 0;
+    DEEP_TRY(deep__file_open(&fd, &bytes, path, limit));
     char *content = NULL;
-    deep_status status = check_regular(fd, path, limit, &bytes);
-    if (status == DEEP_OK) status = deep__alloc(&content, allocator, bytes + 1, 1, path);
-    if (status == DEEP_OK) status = read_all(fd, content, bytes, path);
+    deep_status status = deep__alloc(&content, allocator, bytes + 1, 1, path);
+    if (status == DEEP_OK) status = deep__file_read_at(fd, content, bytes, 0, path);
     close(fd);
     if (status != DEEP_OK) {
         deep__free(allocator, content);
@@ -116,7 +128,8 @@ static deep_status sync_folder(const deep_file_writer *writer)
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     deep_status status = DEEP_OK;
     if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL)) /* some file systems cannot sync a folder */
-        status = deep__fail_errno(DEEP_ERROR_IO, errno, "%s: written, but the folder could not be synced", writer->path);
+        status =
+            deep__fail_errno(DEEP_ERROR_IO, errno, "%s: written, but the folder could not be synced", writer->path);
     if (fd >= 0) close(fd);
     deep__free(writer->allocator, folder);
     return status;
@@ -133,7 +146,8 @@ deep_status deep__file_writer_commit(deep_file_writer *writer, const char *previ
     if (previous != NULL) { /* a hard link, so that `path` exists at every instant */
         unlink(previous);
         if (link(writer->path, previous) != 0 && errno != ENOENT)
-            return deep__fail_errno(DEEP_ERROR_IO, errno, "%s: cannot keep the file before as %s", writer->path, previous);
+            return deep__fail_errno(DEEP_ERROR_IO, errno, "%s: cannot keep the file before as %s", writer->path,
+                                    previous);
     }
     if (rename(writer->temporary, writer->path) != 0)
         return deep__fail_errno(DEEP_ERROR_IO, errno, "%s: cannot rename into place", writer->path);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "metadata.h"
+#include "params.h"
+#include "safetensors.h"
+
+#include <string.h>
+
+static const size_t max_document_size = 64u << 20;
+
+/* ---- loading ---- */
+
+static deep_status parse_document(deep_model *model, const deep_safetensors *file)
+{
+    const char *text = deep__safetensors_metadata(file, DEEP_METADATA_KEY);
+    if (text == NULL)
+        return deep__fail(DEEP_ERROR_FORMAT, "no \"%s\" in its metadata: libdeep did not write it", DEEP_METADATA_KEY);
+    DEEP_TRY(deep__fail_within(deep__json_parse(&model->document, text, strlen(text), max_document_size), "metadata"));
+    return deep__metadata_read(model, model->document);
+}
+
+static deep_status check_tensor(const deep_safetensor *tensor, const deep_param_spec *spec)
+{
+    if (tensor == NULL) return deep__fail(DEEP_ERROR_FORMAT, "tensor %s is missing", spec->name);
+    if (tensor->dtype != DEEP_DTYPE_F32) return deep__fail(DEEP_ERROR_FORMAT, "tensor %s is not F32", spec->name);
+    if (tensor->rank != spec->rank)
+        return deep__fail(DEEP_ERROR_FORMAT, "tensor %s has rank %" PRId32 ", the architecture %" PRId32, spec->name,
+                          tensor->rank, spec->rank);
+    for (int32_t axis = 0; axis < spec->rank; ++axis)
+        if (tensor->shape[axis] != spec->shape[axis])
+            return deep__fail(DEEP_ERROR_FORMAT,
+                              "tensor %s has extent %" PRId64 " in axis %" PRId32 ", the architecture %" PRId64,
+                              spec->name, tensor->shape[axis], axis, spec->shape[axis]);
+    return DEEP_OK;
+}
+
+/* Before memory for the weights is taken: a small file cannot ask for a large model. */
+static deep_status check_tensors(const deep_safetensors *file, const deep_param_list *params)
+{
+    for (int32_t i = 0; i < params->count; ++i)
+        DEEP_TRY(check_tensor(deep__safetensors_find(file, params->specs[i].name), &params->specs[i]));
+    if (file->count != params->count)
+        return deep__fail(DEEP_ERROR_FORMAT, "%" PRId32 " tensors, the architecture has %" PRId32, file->count,
+                          params->count);
+    return DEEP_OK;
+}
+
+/* The architecture as the file states it, checked against the file's tensors. */
+static deep_status check_architecture(const deep_model *model, const deep_safetensors *file)
+{
+    const deep_allocator *allocator = &model->context->allocator;
+    deep_param_list params = {0};
+    deep_status status = deep__arch_params(&params, &model->arch, allocator);
+    if (status == DEEP_ERROR_INVALID_ARGUMENT) status = deep__fail_within(DEEP_ERROR_FORMAT, "metadata");
+    if (status == DEEP_OK) status = check_tensors(file, &params);
+    deep__arch_params_free(&params, allocator);
+    return status;
+}
+
+static deep_status read_values(deep_model *model, const deep_safetensors *file)
+{
+    const deep_json *checksums = deep__json_get(model->document, "tensors");
+    if (deep__json_kind(checksums) != DEEP_JSON_OBJECT)
+        return deep__fail(DEEP_ERROR_FORMAT, "%s: metadata: tensors is not an object", file->name);
+    for (int32_t i = 0; i < model->params.count; ++i) {
+        const deep_param_spec *spec = &model->params.specs[i];
+        float *values = deep__model_values(model, i);
+        DEEP_TRY(deep__safetensors_read(file, deep__safetensors_find(file, spec->name), values, checksums));
+        const int64_t bad = deep__param_bad_element(values, spec);
+        if (bad >= 0)
+            return deep__fail(DEEP_ERROR_FORMAT, "%s: tensor %s: value %" PRId64 " is %g", file->name, spec->name, bad,
+                              (double)values[bad]);
+    }
+    return DEEP_OK;
+}
+
+static deep_status fill_from_file(deep_model *model, const deep_safetensors *file)
+{
+    DEEP_TRY(deep__fail_within(parse_document(model, file), file->name));
+    DEEP_TRY(deep__fail_within(check_architecture(model, file), file->name));
+    DEEP_TRY(deep__model_allocate(model));
+    DEEP_TRY(read_values(model, file));
+    deep__json_remove(model->document, "tensors"); /* made anew by each save */
+    return DEEP_OK;
+}
+
+static deep_status load(deep_model **out, deep_context *context, const deep_safetensors *file)
+{
+    deep_model *model = NULL;
+    DEEP_TRY(deep__model_new(&model, context));
+    const deep_status status = fill_from_file(model, file);
+    if (status == DEEP_OK)
+        *out = model;
+    else
+        deep_model_free(model);
+    return status;
+}
+
+static size_t size_limit(const deep_context *context)
+{
+    return (size_t)context->limits.max_model_bytes;
+}
+
+deep_status deep_model_load(deep_model **out, deep_context *context, const char *path)
+{
+    DEEP_REQUIRE_OUT(out);
+    DEEP_TRY(deep__context_check(context));
+    DEEP_REQUIRE(path != NULL && path[0] != '\0', "path is empty");
+    deep_safetensors file;
+    DEEP_TRY(deep__safetensors_open_file(&file, &context->allocator, path, size_limit(context)));
+    const deep_status status = load(out, context, &file);
+    deep__safetensors_close(&file);
+    return status;
+}
+
+deep_status deep_model_load_memory(deep_model **out, deep_context *context, const void *data, size_t size)
+{
+    DEEP_REQUIRE_OUT(out);
+    DEEP_TRY(deep__context_check(context));
+    DEEP_REQUIRE(data != NULL, "data is NULL");
+    deep_safetensors file;
+    DEEP_TRY(deep__safetensors_open_memory(&file, &context->allocator, data, size, size_limit(context)));
+    const deep_status status = load(out, context, &file);
+    deep__safetensors_close(&file);
+    return status;
+}
+
+/* ---- saving ---- */
+
+typedef deep_status (*content_writer)(const deep_safetensors_content *content, void *target);
+
+static void list_tensors(deep_safetensor *tensors, const deep_model *model)
+{
+    for (int32_t i = 0; i < model->params.count; ++i) {
+        const deep_param_spec *spec = &model->params.specs[i];
+        tensors[i] = (deep_safetensor){
+            .name = spec->name,
+            .dtype = DEEP_DTYPE_F32,
+            .rank = spec->rank,
+            .data = deep__model_values(model, i),
+            .size = (size_t)spec->elements * sizeof(float),
+        };
+        memcpy(tensors[i].shape, spec->shape, (size_t)spec->rank * sizeof *spec->shape);
+    }
+}
+
+static deep_status render_document(deep_text *text, const deep_model *model, const deep_safetensor *tensors)
+{
+    deep_json *checksums;
+    DEEP_TRY(deep__safetensors_checksums(&checksums, tensors, model->params.count));
+    const deep_status status = deep__metadata_write(text, model, checksums);
+    deep__json_free(checksums);
+    return status;
+}
+
+/* Hands the file's content to `write`; the caller holds the model. */
+static deep_status save_with(const deep_model *model, content_writer write, void *target)
+{
+    const deep_allocator *allocator = &model->context->allocator;
+    deep_safetensor *tensors;
+    DEEP_TRY(deep__alloc(&tensors, allocator, (size_t)model->params.count, sizeof *tensors, "tensor table"));
+    list_tensors(tensors, model);
+    deep_text document = deep__text(allocator);
+    deep_status status = render_document(&document, model, tensors);
+    const deep_safetensors_pair pair = {DEEP_METADATA_KEY, document.data};
+    const deep_safetensors_content content = {tensors, model->params.count, &pair, 1};
+    if (status == DEEP_OK) status = write(&content, target);
+    deep__text_free(&document);
+    deep__free(allocator, tensors);
+    return status;
+}
+
+static deep_status save_shared(const deep_model *model, content_writer write, void *target)
+{
+    DEEP_TRY(deep__model_share(model));
+    const deep_status status = save_with(model, write, target);
+    deep__model_unshare(model);
+    return status;
+}
+
+typedef struct file_target {
+    const deep_allocator *allocator;
+    const char *path;
+} file_target;
+
+static deep_status write_to_file(const deep_safetensors_content *content, void *user)
+{
+    const file_target *target = user;
+    return deep__safetensors_write_file(content, target->allocator, target->path, NULL);
+}
+
+deep_status deep_model_save(const deep_model *model, const char *path)
+{
+    DEEP_REQUIRE(model != NULL, "model is NULL");
+    DEEP_REQUIRE(path != NULL && path[0] != '\0', "path is empty");
+    file_target target = {&model->context->allocator, path};
+    return save_shared(model, write_to_file, &target);
+}
+
+typedef struct memory_target {
+    const deep_allocator *allocator;
+    void *data;
+    size_t size;
+} memory_target;
+
+static deep_status write_to_memory(const deep_safetensors_content *content, void *user)
+{
+    memory_target *target = user;
+    return deep__safetensors_write_memory(content, target->allocator, &target->data, &target->size);
+}
+
+deep_status deep_model_save_memory(const deep_model *model, void **data, size_t *size)
+{
+    DEEP_REQUIRE_OUT(data);
+    DEEP_REQUIRE(size != NULL, "size is NULL");
+    DEEP_REQUIRE(model != NULL, "model is NULL");
+    *size = 0;
+    memory_target target = {.allocator = &model->context->allocator};
+    const deep_status status = save_shared(model, write_to_memory, &target);
+    if (status == DEEP_OK) {
+        *data = target.data;
+        *size = target.size;
+    }
+    return status;
+}

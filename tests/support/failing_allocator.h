@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_TEST_FAILING_ALLOCATOR_H
+#define DEEP_TEST_FAILING_ALLOCATOR_H
+
+/* An allocator for contexts that counts what lives and refuses the n-th request, once or from then on. */
+#include <deep/context.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+typedef struct failing_allocator {
+    long requests; /* so far */
+    long fail_at;  /* the request to refuse, from 1; 0 = none */
+    bool forever;  /* refuse the later ones as well */
+    long living;   /* blocks not freed yet */
+} failing_allocator;
+
+static inline void *failing_alloc(void *user, size_t size, size_t alignment)
+{
+    failing_allocator *allocator = user;
+    ++allocator->requests;
+    const bool due = allocator->fail_at > 0 && allocator->requests >= allocator->fail_at;
+    if (due && (allocator->forever || allocator->requests == allocator->fail_at)) return NULL;
+    void *memory = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    if (memory != NULL) ++allocator->living;
+    return memory;
+}
+
+static inline void failing_free(void *user, void *memory)
+{
+    failing_allocator *allocator = user;
+    if (memory != NULL) --allocator->living;
+    free(memory);
+}
+
+static inline deep_context_options failing_options(failing_allocator *allocator)
+{
+    deep_context_options options = {DEEP_CONTEXT_OPTIONS_INIT};
+    options.alloc = failing_alloc;
+    options.free = failing_free;
+    options.alloc_user = allocator;
+    options.device = "ref";
+    return options;
+}
+
+#endif
