@@ -308,7 +308,7 @@ END_TEST
 START_TEST(a_model_survives_its_file)
 {
     const char *path = "test_model.tmp";
-    deep_model *model = small_model(), *from_file, *from_memory;
+    deep_model *model = small_model(), *from_file, *from_memory, *missing;
     void *data;
     size_t size;
     assert_ok(deep_model_save(model, path));
@@ -317,7 +317,7 @@ START_TEST(a_model_survives_its_file)
     assert_ok(deep_model_save_memory(model, &data, &size));
     assert_ok(deep_model_load_memory(&from_memory, context, data, size));
     assert_same_file(model, from_memory);
-    assert_status(deep_model_load(&from_file, context, "no/such.safetensors"), DEEP_ERROR_NOT_FOUND);
+    assert_status(deep_model_load(&missing, context, "no/such.safetensors"), DEEP_ERROR_NOT_FOUND);
     assert_status(deep_model_save(model, "no/such/folder.safetensors"), DEEP_ERROR_IO);
     unlink(path);
     deep_free(context, data);

@@ -120,14 +120,17 @@ START_TEST(a_malformed_file_gets_its_code)
 }
 END_TEST
 
+#define BEHIND_EACH_OTHER                                                                                              \
+    "{\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]},"                                                  \
+    "\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}"
+
 START_TEST(unusual_files_are_accepted)
 {
     static const char *const headers[] = {
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}",                      /* a scalar */
         "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}      ", /* rank 8, padding */
         "{\"a\":{\"data_offsets\":[0,4],\"shape\":[2,2],\"dtype\":\"U8\"},\"__metadata__\":{}}",
-        "{\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]},\"a\":{\"dtype\":\"U8\",\"shape\":[2],"
-        "\"data_offsets\":[0,2]}}",
+        BEHIND_EACH_OTHER,
     };
     static uint8_t bytes[ROOM];
     for (unsigned i = 0; i < sizeof headers / sizeof headers[0]; ++i)
