@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains keras.applications.Xception on a labelled folder with the settings of docs/benchmarks.md.
 
 The split is read from split files (`deep split` writes them), so that libdeep and Keras see the same images:

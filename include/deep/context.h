@@ -18,7 +18,9 @@ enum { DEEP_LOG_ERROR = 1, DEEP_LOG_WARNING = 2, DEEP_LOG_INFO = 3, DEEP_LOG_DEB
 /** Highest instruction set that libdeep's own CPU kernels may use. */
 enum { DEEP_ISA_AUTO = 0, DEEP_ISA_BASELINE = 1, DEEP_ISA_AVX2 = 2, DEEP_ISA_AVX512 = 3 };
 
-/** @return Memory of `size` bytes (never 0) aligned to `alignment` (a power of two), or NULL. Called from any thread. */
+/**
+ * @return Memory of `size` bytes (never 0) aligned to `alignment` (a power of two), or NULL. Called from any thread.
+ */
 typedef void *(*deep_alloc_fn)(void *user, size_t size, size_t alignment);
 
 /** Releases what deep_alloc_fn gave; `memory` may be NULL. Called from any thread. */
@@ -29,15 +31,15 @@ typedef void (*deep_log_fn)(void *user, int32_t level, const char *line);
 
 /** Options of deep_context_create(). Zero means the default in every field. */
 typedef struct deep_context_options {
-    size_t struct_size;        /**< sizeof(deep_context_options) */
-    deep_alloc_fn alloc;       /**< Both or neither of alloc and free; default: the C library's. */
+    size_t struct_size;  /**< sizeof(deep_context_options) */
+    deep_alloc_fn alloc; /**< Both or neither of alloc and free; default: the C library's. */
     deep_free_fn free;
     void *alloc_user;
-    deep_log_fn log;           /**< Default: no log. */
+    deep_log_fn log; /**< Default: no log. */
     void *log_user;
     int32_t log_level;         /**< Most verbose level to deliver; 0 = DEEP_LOG_WARNING. */
     int32_t threads;           /**< Threads that compute, 1 to 1024; 0 = the processors this process may run on. */
-    int32_t isa;               /**< DEEP_ISA_*; oneDNN's own cap is process-wide and set by the first context that asks. */
+    int32_t isa;               /**< DEEP_ISA_*; oneDNN's own cap is process-wide: the first context sets it. */
     int32_t reserved;          /**< 0 */
     const char *device;        /**< "auto" (default), "cpu" or "ref". */
     int64_t max_pixels;        /**< Of one image; 0 = 64 Mpixel (67108864). */
@@ -66,8 +68,8 @@ DEEP_API void deep_context_options_init(deep_context_options *options, size_t si
  * @param[out] out     The caller frees it with deep_context_free() after everything made from it. NULL on error.
  * @param      options Borrowed for the call; NULL = defaults.
  * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_UNSUPPORTED (unknown fields in a larger struct),
- *         DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_DEVICE, DEEP_ERROR_FORKED (this process was forked from one that had computed),
- *         DEEP_ERROR_STATE (another context already fixed a different `isa` for oneDNN).
+ *         DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_DEVICE, DEEP_ERROR_FORKED (this process was forked from one that had
+ *         computed), DEEP_ERROR_STATE (another context already fixed a different `isa` for oneDNN).
  * Any thread. Since 0.1.
  */
 DEEP_API deep_status deep_context_create(deep_context **out, const deep_context_options *options);
@@ -88,7 +90,10 @@ DEEP_API void deep_context_resume(deep_context *context);
 /** @return Threads that this context computes with; 0 for NULL. Any thread. Since 0.1. */
 DEEP_API int32_t deep_context_threads(const deep_context *context);
 
-/** @return Name of the device in use, "cpu" or "ref"; "" for NULL. Lives as long as the context. Any thread. Since 0.1. */
+/**
+ * @return Name of the device in use, "cpu" or "ref"; "" for NULL. Lives as long as the context. Any thread. Since
+ *         0.1.
+ */
 DEEP_API const char *deep_context_device(const deep_context *context);
 
 /**
@@ -101,11 +106,11 @@ DEEP_API void deep_free(deep_context *context, void *memory);
 
 /** One entry of deep_device_info(). */
 typedef struct deep_device {
-    size_t struct_size;      /**< sizeof(deep_device), set by the caller */
-    char name[16];           /**< What deep_context_options.device takes: "cpu", "ref". */
-    char description[96];    /**< Such as "oneDNN 2.6.3, AVX-512 kernels". */
-    int32_t available;       /**< 1, or 0 with the reason in `description`. */
-    int32_t threads;         /**< Threads that it would use by default. */
+    size_t struct_size;   /**< sizeof(deep_device), set by the caller */
+    char name[16];        /**< What deep_context_options.device takes: "cpu", "ref". */
+    char description[96]; /**< Such as "oneDNN 2.6.3, AVX-512 kernels". */
+    int32_t available;    /**< 1, or 0 with the reason in `description`. */
+    int32_t threads;      /**< Threads that it would use by default. */
 } deep_device;
 
 /** @return How many devices this build knows, available or not. Any thread. Since 0.1. */

@@ -40,22 +40,22 @@ DEEP_API int64_t deep_classes_aphia_id(const deep_classes *classes, int32_t inde
 
 /** What to do with an image that cannot be decoded. */
 enum {
-    DEEP_BAD_IMAGE_SKIP = 0,   /**< Report and leave out; DEEP_ERROR_DATASET above 1 % or when a class would be empty. */
+    DEEP_BAD_IMAGE_SKIP = 0,   /**< Report, leave out; DEEP_ERROR_DATASET above 1 % or when a class empties. */
     DEEP_BAD_IMAGE_REFUSE = 1, /**< DEEP_ERROR_DATASET at the first. */
     DEEP_BAD_IMAGE_KEEP = 2    /**< Do not look at the files when opening. */
 };
 
 /** Options of deep_dataset_open(). Zero means the default in every field. */
 typedef struct deep_dataset_options {
-    size_t struct_size;        /**< sizeof(deep_dataset_options) */
-    const char *images;        /**< Root of the paths in a split file; default: see deep_dataset_open(). */
-    const char *classes;       /**< classes.txt, or another class table, to use instead of folder names or the neighbour file. */
-    const char *group_by;      /**< POSIX extended regular expression over the relative path: its first group, or the whole
-                                    match, names the image's group. */
-    const char *manifest;      /**< TSV with a header line and a `path` column ... */
+    size_t struct_size;          /**< sizeof(deep_dataset_options) */
+    const char *images;          /**< Root of the paths in a split file; default: see deep_dataset_open(). */
+    const char *classes;         /**< A class table to use instead of folder names or the file beside it. */
+    const char *group_by;        /**< POSIX extended regular expression over the relative path:
+                                    its first group, or the whole match, names the image's group. */
+    const char *manifest;        /**< TSV with a header line and a `path` column ... */
     const char *manifest_column; /**< ... whose column of this name is the image's group. */
-    int32_t on_bad_image;      /**< DEEP_BAD_IMAGE_* */
-    int32_t threads;           /**< That check images; 0 = the context's. */
+    int32_t on_bad_image;        /**< DEEP_BAD_IMAGE_* */
+    int32_t threads;             /**< That check images; 0 = the context's. */
 } deep_dataset_options;
 
 #define DEEP_DATASET_OPTIONS_INIT .struct_size = sizeof(deep_dataset_options)
@@ -67,17 +67,19 @@ DEEP_API void deep_dataset_options_init(deep_dataset_options *options, size_t si
  * Opens labelled images.
  *
  * `path` is one of
- * - a folder with one folder per class, nested ones allowed (the class is the path of the innermost folder): classes and
- *   files sorted by byte value;
- * - a split file: a relative path, then a space, TAB or other white space, then a label from 0, on each line, as the reference
- *   service writes them; blank lines and lines that begin with '#' are skipped. classes.txt (and aphia_ids.txt, info.txt) stand beside it,
- *   the images in options.images, or else ../images or the file's folder, whichever has the first image.
+ * - a folder with one folder per class, nested ones allowed (the class is the path of the innermost folder): classes
+ *   and files sorted by byte value;
+ * - a split file: a relative path, then a space, TAB or other white space, then a label from 0, on each line, as the
+ *   reference service writes them; blank lines and lines that begin with '#' are skipped. classes.txt (and
+ *   aphia_ids.txt, info.txt) stand beside it, the images in options.images, or else ../images or the file's folder,
+ *   whichever has the first image.
  *
  * Every file is decoded once to see whether it can be (DEEP_BAD_IMAGE_KEEP turns that off).
  *
  * @param[out] out The caller frees it with deep_dataset_free(). NULL on error.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_NOT_FOUND, DEEP_ERROR_IO, DEEP_ERROR_FORMAT (a line of a split file; the text
- *         gives file, line and reason), DEEP_ERROR_DATASET (no image, too many bad ones), DEEP_ERROR_OUT_OF_MEMORY.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_NOT_FOUND, DEEP_ERROR_IO, DEEP_ERROR_FORMAT (a line of a
+ *         split file; the text gives file, line and reason), DEEP_ERROR_DATASET (no image, too many bad ones),
+ *         DEEP_ERROR_OUT_OF_MEMORY.
  * Any thread. Since 0.1.
  */
 DEEP_API deep_status deep_dataset_open(deep_dataset **out, deep_context *context, const char *path,
@@ -141,7 +143,8 @@ typedef struct deep_split_options {
 DEEP_API void deep_split_options_init(deep_split_options *options, size_t size);
 
 /**
- * Splits a dataset in two, each class as near to `fraction` as its groups allow; images of one group stay on one side.
+ * Splits a dataset in two, each class as near to `fraction` as its groups allow; images of one group stay on one
+ * side.
  *
  * A class keeps at least one image in `train`.
  *
@@ -149,7 +152,8 @@ DEEP_API void deep_split_options_init(deep_split_options *options, size_t size);
  * @param[out] valid
  * @param      all      Borrowed for the call.
  * @param      fraction Part that goes to `valid`, above 0 and below 1.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_DATASET (a side would be empty), DEEP_ERROR_OUT_OF_MEMORY. Since 0.1.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_DATASET (a side would be empty),
+ *         DEEP_ERROR_OUT_OF_MEMORY. Since 0.1.
  */
 DEEP_API deep_status deep_dataset_split(deep_dataset **train, deep_dataset **valid, const deep_dataset *all,
                                         double fraction, const deep_split_options *options);

@@ -23,7 +23,7 @@ enum {
 
 /** Resize filters. */
 enum {
-    DEEP_FILTER_BILINEAR = 0, /**< Four neighbours at pixel centres, as OpenCV's INTER_LINEAR; aliases when shrinking. */
+    DEEP_FILTER_BILINEAR = 0, /**< Four neighbours, as OpenCV's INTER_LINEAR; aliases when shrinking. */
     DEEP_FILTER_AREA = 1,     /**< Mean of the covered area when shrinking, bilinear when growing; does not alias. */
     DEEP_FILTER_TRIANGLE = 2, /**< Antialiased bilinear: the triangle widens with the shrink factor. */
     DEEP_FILTER_BICUBIC = 3   /**< Antialiased cubic, a = -0.5. */
@@ -62,12 +62,12 @@ typedef struct deep_pixels {
     int64_t stride;     /**< Bytes from one row to the next; 0 = rows are packed. */
     int32_t width;      /**< Of the whole frame, in pixels. */
     int32_t height;
-    int32_t format;     /**< DEEP_PIXEL_* */
-    int32_t roi_x;      /**< Rectangle to take; a roi of 0 x 0 = the whole frame. */
+    int32_t format; /**< DEEP_PIXEL_* */
+    int32_t roi_x;  /**< Rectangle to take; a roi of 0 x 0 = the whole frame. */
     int32_t roi_y;
     int32_t roi_width;
     int32_t roi_height;
-    int32_t reserved;   /**< 0 */
+    int32_t reserved; /**< 0 */
 } deep_pixels;
 
 #define DEEP_PIXELS_INIT .struct_size = sizeof(deep_pixels)
@@ -81,9 +81,9 @@ DEEP_API void deep_pixels_init(deep_pixels *pixels, size_t size);
  * @param[out] out     The caller frees it with deep_image_free(). NULL on error.
  * @param      path    UTF-8, or the system's bytes.
  * @param      options Borrowed for the call; NULL = defaults.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_NOT_FOUND, DEEP_ERROR_IO, DEEP_ERROR_FORMAT, DEEP_ERROR_TRUNCATED,
- *         DEEP_ERROR_UNSUPPORTED (CMYK, arithmetic coding, another format), DEEP_ERROR_LIMIT, DEEP_ERROR_OUT_OF_MEMORY,
- *         DEEP_ERROR_FORKED. The text names the file.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_NOT_FOUND, DEEP_ERROR_IO, DEEP_ERROR_FORMAT,
+ *         DEEP_ERROR_TRUNCATED, DEEP_ERROR_UNSUPPORTED (CMYK, arithmetic coding, another format), DEEP_ERROR_LIMIT,
+ *         DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_FORKED. The text names the file.
  * Any thread. Since 0.1.
  */
 DEEP_API deep_status deep_image_load(deep_image **out, deep_context *context, const char *path,
@@ -130,11 +130,13 @@ DEEP_API const uint8_t *deep_image_data(const deep_image *image);
 /**
  * Resizes an image.
  *
- * @param[out] out    New image of `width` x `height` pixels with `src`'s channels; the caller frees it. NULL on error.
+ * @param[out] out    New image of `width` x `height` pixels with `src`'s channels; the caller frees it. NULL on
+ *                    error.
  * @param      src    Borrowed for the call.
  * @param      width  In pixels, 1 to the context's `max_side`; likewise `height`.
  * @param      filter DEEP_FILTER_*.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (a side of 0, an unknown filter), DEEP_ERROR_LIMIT, DEEP_ERROR_OUT_OF_MEMORY.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (a side of 0, an unknown filter), DEEP_ERROR_LIMIT,
+ *         DEEP_ERROR_OUT_OF_MEMORY.
  * Any thread; `src` may be shared while it is not written. Since 0.1.
  */
 DEEP_API deep_status deep_image_resize(deep_image **out, const deep_image *src, int32_t width, int32_t height,

@@ -13,18 +13,18 @@ typedef struct deep_metrics deep_metrics;
 
 /** Figures over the whole dataset; 0 to 1 unless said. */
 typedef struct deep_metrics_summary {
-    size_t struct_size;    /**< sizeof(deep_metrics_summary), set by the caller */
-    int64_t count;         /**< Images. */
-    int32_t classes;       /**< Classes of the model. */
+    size_t struct_size; /**< sizeof(deep_metrics_summary), set by the caller */
+    int64_t count;      /**< Images. */
+    int32_t classes;    /**< Classes of the model. */
     int32_t reserved;
     double accuracy;
     double top5_accuracy;
     double macro_precision; /**< Means over the classes that have images; a class never predicted counts as 0. */
     double macro_recall;
     double macro_f1;
-    double weighted_f1;    /**< Weighted by images per class. */
-    double log_loss;       /**< Mean of -ln p(true class), p clipped at 1e-15; in nats. */
-    double ece;            /**< Expected calibration error, 15 bins of equal width. */
+    double weighted_f1; /**< Weighted by images per class. */
+    double log_loss;    /**< Mean of -ln p(true class), p clipped at 1e-15; in nats. */
+    double ece;         /**< Expected calibration error, 15 bins of equal width. */
 } deep_metrics_summary;
 
 /** Figures of one class. */
@@ -43,7 +43,8 @@ typedef struct deep_class_metrics {
  * @param[out] out           The caller frees it with deep_metrics_free(). NULL on error.
  * @param      probabilities `count` rows of `classes` values.
  * @param      labels        `count` true classes, 0 to classes - 1.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (the text names the row), DEEP_ERROR_OUT_OF_MEMORY. Any thread. Since 0.1.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (the text names the row), DEEP_ERROR_OUT_OF_MEMORY. Any thread. Since
+ *         0.1.
  */
 DEEP_API deep_status deep_metrics_compute(deep_metrics **out, deep_context *context, const float *probabilities,
                                           const int32_t *labels, int64_t count, int32_t classes);
@@ -60,7 +61,8 @@ DEEP_API deep_status deep_metrics_get_class(const deep_metrics *metrics, int32_t
 /**
  * The confusion matrix.
  *
- * @return classes x classes counts, rows true, columns predicted; borrowed from the metrics; NULL for NULL. Since 0.1.
+ * @return classes x classes counts, rows true, columns predicted; borrowed from the metrics; NULL for NULL. Since
+ *         0.1.
  */
 DEEP_API const int64_t *deep_metrics_confusion(const deep_metrics *metrics);
 

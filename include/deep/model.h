@@ -12,8 +12,8 @@ extern "C" {
 #endif
 
 /**
- * A network with its weights, class names and preprocessing. Shared by threads for prediction; a fit, a trainer or a write of a
- * parameter needs it alone, else DEEP_ERROR_STATE.
+ * A network with its weights, class names and preprocessing. Shared by threads for prediction; a fit, a trainer or a
+ * write of a parameter needs it alone, else DEEP_ERROR_STATE.
  */
 typedef struct deep_model deep_model;
 
@@ -45,7 +45,7 @@ typedef struct deep_model_options {
     int32_t preprocess;          /**< DEEP_PREPROCESS_* */
     int32_t filter;              /**< DEEP_FILTER_* for bringing images to input_size. */
     int32_t fit;                 /**< DEEP_FIT_* */
-    int32_t has_mean;            /**< 1 = use `mean` and `std`; 0 = mean 127.5 and std 127.5 until a fit computes the dataset's. */
+    int32_t has_mean;            /**< 1 = use `mean` and `std`; 0 = 127.5 until a fit computes the dataset's. */
     int32_t reserved;            /**< 0 */
     double mean[3];              /**< Per RGB channel, on the scale 0..255. */
     double std[3];               /**< Above 0; used by DEEP_PREPROCESS_TORCH. */
@@ -69,8 +69,9 @@ DEEP_API deep_status deep_model_create(deep_model **out, deep_context *context, 
  * Loads a model file.
  *
  * @param path A .safetensors file that libdeep wrote.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_NOT_FOUND, DEEP_ERROR_IO, DEEP_ERROR_FORMAT, DEEP_ERROR_TRUNCATED, DEEP_ERROR_CHECKSUM,
- *         DEEP_ERROR_VERSION, DEEP_ERROR_UNSUPPORTED, DEEP_ERROR_LIMIT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_FORKED.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_NOT_FOUND, DEEP_ERROR_IO, DEEP_ERROR_FORMAT,
+ *         DEEP_ERROR_TRUNCATED, DEEP_ERROR_CHECKSUM, DEEP_ERROR_VERSION, DEEP_ERROR_UNSUPPORTED, DEEP_ERROR_LIMIT,
+ *         DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_FORKED.
  * Any thread. Since 0.1.
  */
 DEEP_API deep_status deep_model_load(deep_model **out, deep_context *context, const char *path);
@@ -79,7 +80,8 @@ DEEP_API deep_status deep_model_load(deep_model **out, deep_context *context, co
 DEEP_API deep_status deep_model_load_memory(deep_model **out, deep_context *context, const void *data, size_t size);
 
 /**
- * Writes a model file: a temporary file in the same folder, synced, renamed; `path` is whole, old or new, at every instant.
+ * Writes a model file: a temporary file in the same folder, synced, renamed; `path` is whole, old or new, at every
+ * instant.
  *
  * The same model gives the same bytes: no time, host or path is inside.
  *
@@ -103,8 +105,8 @@ DEEP_API void deep_model_free(deep_model *model);
 
 /** What a model is. */
 typedef struct deep_model_summary {
-    size_t struct_size;         /**< sizeof(deep_model_summary), set by the caller */
-    const char *architecture;   /**< Borrowed from the model; likewise below. */
+    size_t struct_size;       /**< sizeof(deep_model_summary), set by the caller */
+    const char *architecture; /**< Borrowed from the model; likewise below. */
     int32_t input_size;
     int32_t input_channels;
     int32_t classes;
@@ -137,7 +139,8 @@ DEEP_API const char *deep_model_metadata(const deep_model *model);
  *
  * @param key  Not empty.
  * @param json A JSON value; NULL removes the key.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (not JSON), DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE. Needs the model alone. Since 0.1.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (not JSON), DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE. Needs the
+ *         model alone. Since 0.1.
  */
 DEEP_API deep_status deep_model_set_metadata(deep_model *model, const char *key, const char *json);
 
@@ -154,17 +157,18 @@ DEEP_API int64_t deep_model_class_aphia_id(const deep_model *model, int32_t inde
  * Renames the classes; with another count also makes a new last layer with random weights.
  *
  * @param seed Of the new layer.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE. Needs the model alone. Since 0.1.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE. Needs the model alone.
+ *         Since 0.1.
  */
 DEEP_API deep_status deep_model_set_classes(deep_model *model, const deep_classes *classes, uint64_t seed);
 
 /** Role of a parameter. */
 enum {
-    DEEP_ROLE_KERNEL = 1,   /**< Convolution and dense weights; L2 and weight decay apply to these alone. */
+    DEEP_ROLE_KERNEL = 1, /**< Convolution and dense weights; L2 and weight decay apply to these alone. */
     DEEP_ROLE_BIAS = 2,
-    DEEP_ROLE_GAMMA = 3,    /**< Batch norm's scale ... */
-    DEEP_ROLE_BETA = 4,     /**< ... and shift ... */
-    DEEP_ROLE_MEAN = 5,     /**< ... and running statistics, which an optimizer does not change. */
+    DEEP_ROLE_GAMMA = 3, /**< Batch norm's scale ... */
+    DEEP_ROLE_BETA = 4,  /**< ... and shift ... */
+    DEEP_ROLE_MEAN = 5,  /**< ... and running statistics, which an optimizer does not change. */
     DEEP_ROLE_VARIANCE = 6
 };
 
@@ -175,8 +179,8 @@ typedef struct deep_param {
     int32_t role;       /**< DEEP_ROLE_* */
     int32_t dtype;      /**< DEEP_DTYPE_F32 */
     int32_t rank;
-    int32_t trainable;  /**< 1 when an optimizer changes it. */
-    int64_t shape[4];   /**< Keras's layout: kernels HWIO, depthwise HWC1, dense IO. */
+    int32_t trainable; /**< 1 when an optimizer changes it. */
+    int64_t shape[4];  /**< Keras's layout: kernels HWIO, depthwise HWC1, dense IO. */
 } deep_param;
 
 /** @return Number of parameter tensors; 0 for NULL. Since 0.1. */
@@ -200,7 +204,8 @@ DEEP_API deep_status deep_model_param_read(const deep_model *model, int32_t inde
 /**
  * Overwrites a parameter.
  *
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (count, a value that is not finite), DEEP_ERROR_STATE (a session or trainer exists).
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (count, a value that is not finite), DEEP_ERROR_STATE (a session or
+ *         trainer exists).
  * Needs the model alone. Since 0.1.
  */
 DEEP_API deep_status deep_model_param_write(deep_model *model, int32_t index, const float *values, int64_t count);
@@ -241,7 +246,8 @@ DEEP_API void deep_predict_options_init(deep_predict_options *options, size_t si
  * @param      options NULL = defaults.
  * @param[out] top     n x k predictions, the most probable first, ties by class index.
  * @param      k       1 or more.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE (a fit is running), DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE (a fit is running),
+ *         DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND.
  * Shared. Since 0.1.
  */
 DEEP_API deep_status deep_model_predict(const deep_model *model, deep_image *const *images, int64_t n,
@@ -259,15 +265,16 @@ DEEP_API deep_status deep_model_evaluate(const deep_model *model, const deep_dat
 
 /** Bytes that a model needs. */
 typedef struct deep_memory_estimate {
-    size_t struct_size; /**< sizeof(deep_memory_estimate), set by the caller */
-    int64_t weights;    /**< Parameters, shared by all sessions. */
+    size_t struct_size;  /**< sizeof(deep_memory_estimate), set by the caller */
+    int64_t weights;     /**< Parameters, shared by all sessions. */
     int64_t activations; /**< Of one session, or of the trainer. */
-    int64_t optimizer;  /**< Gradients and optimizer slots; 0 for inference. */
+    int64_t optimizer;   /**< Gradients and optimizer slots; 0 for inference. */
     int64_t total;
 } deep_memory_estimate;
 
 /**
- * How much memory a use of the model takes, before anything is allocated. Libraries' code and decoded images come on top.
+ * How much memory a use of the model takes, before anything is allocated. Libraries' code and decoded images come on
+ * top.
  *
  * @param batch    Images at once.
  * @param training 1 = a training step with Adam-amsgrad, 0 = inference.

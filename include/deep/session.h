@@ -8,7 +8,10 @@
 extern "C" {
 #endif
 
-/** A model compiled for inference at one batch size: no allocation after creation. One thread at a time; many per model. */
+/**
+ * A model compiled for inference at one batch size: no allocation after creation. One thread at a time; many per
+ * model.
+ */
 typedef struct deep_session deep_session;
 
 /** Options of deep_session_create(). Zero means the default in every field. */
@@ -28,9 +31,11 @@ DEEP_API void deep_session_options_init(deep_session_options *options, size_t si
  *
  * @param[out] out   The caller frees it with deep_session_free(), before the model. NULL on error.
  * @param      model Its parameters cannot be written while the session lives.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE, DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND. Since 0.1.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE, DEEP_ERROR_FORKED,
+ *         DEEP_ERROR_BACKEND. Since 0.1.
  */
-DEEP_API deep_status deep_session_create(deep_session **out, const deep_model *model, const deep_session_options *options);
+DEEP_API deep_status deep_session_create(deep_session **out, const deep_model *model,
+                                         const deep_session_options *options);
 
 /** Frees a session; NULL is fine. Since 0.1. */
 DEEP_API void deep_session_free(deep_session *session);

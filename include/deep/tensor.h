@@ -31,7 +31,8 @@ enum {
  * @param      dtype DEEP_DTYPE_*.
  * @param      shape `rank` extents of at least 1, outermost first; borrowed for the call.
  * @param      rank  0 (a scalar) to DEEP_MAX_RANK.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_LIMIT (the size overflows), DEEP_ERROR_OUT_OF_MEMORY. Since 0.1.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_LIMIT (the size overflows), DEEP_ERROR_OUT_OF_MEMORY.
+ *         Since 0.1.
  */
 DEEP_API deep_status deep_tensor_create(deep_tensor **out, deep_context *context, int32_t dtype, const int64_t *shape,
                                         int32_t rank);

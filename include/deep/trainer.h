@@ -18,11 +18,11 @@ enum {
 
 /** Learning-rate schedules over the epochs of a fit. */
 enum {
-    DEEP_SCHEDULE_STEP = 0,        /**< x step_decay at the fractions step_milestones (.7 and .9) of the epochs. */
+    DEEP_SCHEDULE_STEP = 0, /**< x step_decay at the fractions step_milestones (.7 and .9) of the epochs. */
     DEEP_SCHEDULE_CONSTANT = 1,
     DEEP_SCHEDULE_EXPONENTIAL = 2, /**< x decay_rate (.94) every decay_epochs (2) epochs. */
     DEEP_SCHEDULE_COSINE = 3,      /**< Linear warm-up over warmup_epochs, then half a cosine to 0, per step. */
-    DEEP_SCHEDULE_PLATEAU = 4      /**< x plateau_factor (.1) after plateau_patience (3) epochs without a better validation loss. */
+    DEEP_SCHEDULE_PLATEAU = 4      /**< x plateau_factor (.1) after plateau_patience (3) epochs without progress. */
 };
 
 /** Augmentations of training images, added together. */
@@ -37,43 +37,43 @@ enum {
 
 /** Options of deep_trainer_create() and deep_model_fit(). Zero means the default in every field. */
 typedef struct deep_fit_options {
-    size_t struct_size;        /**< sizeof(deep_fit_options) */
-    int32_t epochs;            /**< 0 = 15 */
-    int32_t batch;             /**< Images per step, 1 to 1024; 0 = 16 */
-    uint64_t seed;             /**< Of shuffling, augmentation and dropout. */
-    int32_t optimizer;         /**< DEEP_OPTIMIZER_* */
-    int32_t schedule;          /**< DEEP_SCHEDULE_* */
-    double learning_rate;      /**< 0 = 1e-3; 1e-2 for SGD */
-    double momentum;           /**< SGD and RMSprop; 0 = none */
-    int32_t nesterov;          /**< 1 = Nesterov momentum */
-    int32_t no_amsgrad;        /**< 1 = Adam without amsgrad */
-    double beta1;              /**< 0 = .9 */
-    double beta2;              /**< 0 = .999; RMSprop's rho, 0 = .9 */
-    double epsilon;            /**< 0 = 1e-7 */
-    double weight_decay;       /**< AdamW, kernels only; 0 = .004 */
-    double l2;                 /**< Adds l2 * sum w^2 over the kernels to the loss; 0 = none */
-    double clip_norm;          /**< Global norm of the gradient; 0 = no clipping */
-    double label_smoothing;    /**< 0 to below 1 */
-    double backbone_rate;      /**< Learning-rate multiplier below the head; 0 = 1 */
-    int32_t class_weights;     /**< DEEP_CLASS_WEIGHTS_* */
-    int32_t augment;           /**< DEEP_AUGMENT_* added; 0 = flip and rotate90 */
-    double step_decay;         /**< 0 = .1 */
-    double step_milestones[2]; /**< 0 = .7 and .9 */
-    double decay_rate;         /**< 0 = .94 */
-    double decay_epochs;       /**< 0 = 2 */
-    double warmup_epochs;      /**< 0 = none */
-    double plateau_factor;     /**< 0 = .1 */
-    int32_t plateau_patience;  /**< 0 = 3 */
-    int32_t early_stop;        /**< Stop after this many epochs without a better validation loss; 0 = never */
-    int32_t keep_running_statistics; /**< 1 = evaluate and save with Keras's moving averages; 0 = recompute exact ones */
-    int32_t keep_last;         /**< 1 = the model ends with the last epoch's weights; 0 = the best validation accuracy's */
-    int32_t workers;           /**< Decoding threads; 0 = the context's threads */
-    int32_t keep_preprocessing; /**< 1 = leave the model's mean and std alone; 0 = compute the dataset's unless the model was given some */
-    int64_t cache_bytes;       /**< For decoded images; 0 = 1 GiB, -1 = none */
-    int64_t checkpoint_steps;  /**< Also write a checkpoint every so many steps; 0 = at the end of each epoch */
-    const char *checkpoint;    /**< File to write checkpoints to; the one before is kept as `checkpoint`.prev. NULL = none */
-    int32_t resume;            /**< 1 = continue from `checkpoint` when it exists */
-    int32_t reserved;          /**< 0 */
+    size_t struct_size;              /**< sizeof(deep_fit_options) */
+    int32_t epochs;                  /**< 0 = 15 */
+    int32_t batch;                   /**< Images per step, 1 to 1024; 0 = 16 */
+    uint64_t seed;                   /**< Of shuffling, augmentation and dropout. */
+    int32_t optimizer;               /**< DEEP_OPTIMIZER_* */
+    int32_t schedule;                /**< DEEP_SCHEDULE_* */
+    double learning_rate;            /**< 0 = 1e-3; 1e-2 for SGD */
+    double momentum;                 /**< SGD and RMSprop; 0 = none */
+    int32_t nesterov;                /**< 1 = Nesterov momentum */
+    int32_t no_amsgrad;              /**< 1 = Adam without amsgrad */
+    double beta1;                    /**< 0 = .9 */
+    double beta2;                    /**< 0 = .999; RMSprop's rho, 0 = .9 */
+    double epsilon;                  /**< 0 = 1e-7 */
+    double weight_decay;             /**< AdamW, kernels only; 0 = .004 */
+    double l2;                       /**< Adds l2 * sum w^2 over the kernels to the loss; 0 = none */
+    double clip_norm;                /**< Global norm of the gradient; 0 = no clipping */
+    double label_smoothing;          /**< 0 to below 1 */
+    double backbone_rate;            /**< Learning-rate multiplier below the head; 0 = 1 */
+    int32_t class_weights;           /**< DEEP_CLASS_WEIGHTS_* */
+    int32_t augment;                 /**< DEEP_AUGMENT_* added; 0 = flip and rotate90 */
+    double step_decay;               /**< 0 = .1 */
+    double step_milestones[2];       /**< 0 = .7 and .9 */
+    double decay_rate;               /**< 0 = .94 */
+    double decay_epochs;             /**< 0 = 2 */
+    double warmup_epochs;            /**< 0 = none */
+    double plateau_factor;           /**< 0 = .1 */
+    int32_t plateau_patience;        /**< 0 = 3 */
+    int32_t early_stop;              /**< Stop after this many epochs without a better validation loss; 0 = never */
+    int32_t keep_running_statistics; /**< 1 = Keras's moving averages; 0 = recompute exact ones */
+    int32_t keep_last;               /**< 1 = end with the last epoch's weights; 0 = the best validation accuracy's */
+    int32_t workers;                 /**< Decoding threads; 0 = the context's threads */
+    int32_t keep_preprocessing;      /**< 1 = leave mean and std; 0 = the dataset's unless the model was given some */
+    int64_t cache_bytes;             /**< For decoded images; 0 = 1 GiB, -1 = none */
+    int64_t checkpoint_steps;        /**< Also write a checkpoint every so many steps; 0 = at the end of each epoch */
+    const char *checkpoint;          /**< File for checkpoints; the one before is kept as `checkpoint`.prev */
+    int32_t resume;                  /**< 1 = continue from `checkpoint` when it exists */
+    int32_t reserved;                /**< 0 */
 } deep_fit_options;
 
 #define DEEP_FIT_OPTIONS_INIT .struct_size = sizeof(deep_fit_options)
@@ -90,14 +90,14 @@ enum {
 };
 
 typedef struct deep_progress {
-    size_t struct_size;      /**< sizeof(deep_progress) in the library */
-    int32_t phase;           /**< DEEP_PHASE_* */
-    int32_t epoch;           /**< From 1. */
+    size_t struct_size; /**< sizeof(deep_progress) in the library */
+    int32_t phase;      /**< DEEP_PHASE_* */
+    int32_t epoch;      /**< From 1. */
     int32_t epochs;
-    int32_t has_valid;       /**< 1 when the valid_* fields mean something. */
-    int64_t step;            /**< Within the phase, from 1. */
-    int64_t steps;           /**< Of the phase. */
-    double loss;             /**< Mean over the epoch so far. */
+    int32_t has_valid; /**< 1 when the valid_* fields mean something. */
+    int64_t step;      /**< Within the phase, from 1. */
+    int64_t steps;     /**< Of the phase. */
+    double loss;       /**< Mean over the epoch so far. */
     double accuracy;
     double valid_loss;
     double valid_accuracy;
@@ -106,7 +106,10 @@ typedef struct deep_progress {
     double seconds_left;      /**< Estimate for the whole fit; 0 = unknown. */
 } deep_progress;
 
-/** @return 0 to go on; another value stops at this step with DEEP_ERROR_CANCELLED, resumable. Called in the fit's thread. */
+/**
+ * @return 0 to go on; another value stops at this step with DEEP_ERROR_CANCELLED, resumable. Called in the fit's
+ *         thread.
+ */
 typedef int32_t (*deep_progress_fn)(void *user, const deep_progress *progress);
 
 /** One row per epoch. Immutable. */
@@ -122,7 +125,7 @@ typedef struct deep_epoch {
     double valid_loss;
     double valid_accuracy;
     double learning_rate;
-    double seconds;     /**< Of the whole epoch. */
+    double seconds;       /**< Of the whole epoch. */
     double train_seconds; /**< Of its training steps. */
 } deep_epoch;
 
@@ -147,9 +150,11 @@ DEEP_API int32_t deep_history_best(const deep_history *history);
  * @param      options  NULL = defaults.
  * @param      progress NULL = none.
  * @param      user     First argument of `progress`.
- * @param[out] history  The caller frees it; NULL = not wanted. Also given, with the epochs so far, when the call is cancelled.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_DATASET, DEEP_ERROR_DIVERGED (the last checkpoint is intact), DEEP_ERROR_CANCELLED
- *         (a checkpoint was written if asked for), DEEP_ERROR_IO, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE, DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND.
+ * @param[out] history  The caller frees it; NULL = not wanted. Also given, with the epochs so far, when the call is
+ *                      cancelled.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_DATASET, DEEP_ERROR_DIVERGED (the last checkpoint is
+ *         intact), DEEP_ERROR_CANCELLED (a checkpoint was written if asked for), DEEP_ERROR_IO,
+ *         DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE, DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND.
  * After an error the model has the weights of the last finished step. Since 0.1.
  */
 DEEP_API deep_status deep_model_fit(deep_model *model, const deep_dataset *train, const deep_dataset *valid,
@@ -173,7 +178,8 @@ typedef struct deep_step {
  *
  * @param[out] out   The caller frees it with deep_trainer_free(), before the model. NULL on error.
  * @param      model Cannot be predicted with or written until the trainer is freed.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE, DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND. Since 0.1.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE, DEEP_ERROR_FORKED,
+ *         DEEP_ERROR_BACKEND. Since 0.1.
  */
 DEEP_API deep_status deep_trainer_create(deep_trainer **out, deep_model *model, const deep_fit_options *options);
 
@@ -187,7 +193,8 @@ DEEP_API void deep_trainer_free(deep_trainer *trainer);
  * @param      labels n class indices.
  * @param      n      1 to the options' batch.
  * @param[out] result NULL = not wanted.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_DIVERGED, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND. Since 0.1.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_DIVERGED, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_FORKED,
+ *         DEEP_ERROR_BACKEND. Since 0.1.
  */
 DEEP_API deep_status deep_trainer_step(deep_trainer *trainer, const float *input, const int32_t *labels, int32_t n,
                                        deep_step *result);
@@ -219,9 +226,11 @@ DEEP_API double deep_trainer_learning_rate(const deep_trainer *trainer);
 DEEP_API deep_status deep_trainer_save(const deep_trainer *trainer, const char *path);
 
 /**
- * Continues from what deep_trainer_save() wrote; falls back to `path`.prev, with a warning in the log, when `path` is damaged.
+ * Continues from what deep_trainer_save() wrote; falls back to `path`.prev, with a warning in the log, when `path`
+ * is damaged.
  *
- * @return DEEP_OK, DEEP_ERROR_NOT_FOUND, DEEP_ERROR_INVALID_ARGUMENT (of another model or other options), and what deep_model_load() returns. Since 0.1.
+ * @return DEEP_OK, DEEP_ERROR_NOT_FOUND, DEEP_ERROR_INVALID_ARGUMENT (of another model or other options), and what
+ *         deep_model_load() returns. Since 0.1.
  */
 DEEP_API deep_status deep_trainer_load(deep_trainer *trainer, const char *path);
 

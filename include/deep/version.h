@@ -32,7 +32,8 @@ DEEP_API const char *deep_version_string(void);
 DEEP_API int32_t deep_abi_version(void);
 
 /**
- * What the library was built with, as one JSON object: version, backends, versions of oneDNN, libpng, libjpeg and others.
+ * What the library was built with, as one JSON object: version, backends, versions of oneDNN, libpng, libjpeg and
+ * others.
  *
  * @return A static string. Any thread. Since 0.1.
  */

@@ -18,23 +18,23 @@ deep_status deep__fail_errno(deep_status status, int error, const char *format, 
 deep_status deep__fail_within(deep_status status, const char *prefix);
 
 /* Leaves the function when nothing is held. */
-#define DEEP_TRY(expression)                          \
-    do {                                              \
-        const deep_status deep_try_ = (expression);   \
-        if (deep_try_ != DEEP_OK) return deep_try_;   \
+#define DEEP_TRY(expression)                                                                                           \
+    do {                                                                                                               \
+        const deep_status deep_try_ = (expression);                                                                    \
+        if (deep_try_ != DEEP_OK) return deep_try_;                                                                    \
     } while (0)
 
 /* Validates an argument at the public boundary. */
-#define DEEP_REQUIRE(condition, ...)                                                      \
-    do {                                                                                  \
-        if (!(condition)) return deep__fail(DEEP_ERROR_INVALID_ARGUMENT, __VA_ARGS__);    \
+#define DEEP_REQUIRE(condition, ...)                                                                                   \
+    do {                                                                                                               \
+        if (!(condition)) return deep__fail(DEEP_ERROR_INVALID_ARGUMENT, __VA_ARGS__);                                 \
     } while (0)
 
 /* Validates and clears an out parameter of a constructor. */
-#define DEEP_REQUIRE_OUT(out)                                                                    \
-    do {                                                                                         \
-        if ((out) == NULL) return deep__fail(DEEP_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", __func__, #out); \
-        *(out) = NULL;                                                                           \
+#define DEEP_REQUIRE_OUT(out)                                                                                          \
+    do {                                                                                                               \
+        if ((out) == NULL) return deep__fail(DEEP_ERROR_INVALID_ARGUMENT, "%s: %s is NULL", __func__, #out);           \
+        *(out) = NULL;                                                                                                 \
     } while (0)
 
 #endif

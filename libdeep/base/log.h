@@ -9,7 +9,7 @@
 typedef struct deep_logger {
     deep_log_fn write; /* NULL = no log */
     void *user;
-    int32_t level;     /* most verbose one delivered */
+    int32_t level; /* most verbose one delivered */
 } deep_logger;
 
 void deep__log(const deep_logger *logger, int32_t level, const char *format, ...) DEEP_PRINTF(3, 4);

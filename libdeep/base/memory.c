@@ -99,10 +99,11 @@ deep_status deep__options_read(void *known, size_t size, size_t first, const voi
     if (options == NULL) return DEEP_OK;
     size_t given;
     memcpy(&given, options, sizeof given);
-    DEEP_REQUIRE(given >= first, "%s.struct_size is %zu, expected at least %zu: use the _init function", name, given, first);
+    DEEP_REQUIRE(given >= first, "%s.struct_size is %zu, expected at least %zu: use the _init function", name, given,
+                 first);
     if (given > size && !is_zero((const unsigned char *)options + size, given - size))
-        return deep__fail(DEEP_ERROR_UNSUPPORTED, "%s has fields that this library does not know (%zu bytes, known %zu)",
-                          name, given, size);
+        return deep__fail(DEEP_ERROR_UNSUPPORTED,
+                          "%s has fields that this library does not know (%zu bytes, known %zu)", name, given, size);
     memcpy(known, options, given < size ? given : size);
     return DEEP_OK;
 }

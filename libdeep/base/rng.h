@@ -10,13 +10,13 @@
 
 /* What a number is for; part of the file formats' reproducibility, never renumbered. */
 enum deep_rng_purpose {
-    DEEP_RNG_SPLIT = 1,     /* a = group */
-    DEEP_RNG_SHUFFLE = 2,   /* a = sample, b = epoch */
-    DEEP_RNG_AUGMENT = 3,   /* a = sample, b = epoch */
-    DEEP_RNG_DROPOUT = 4,   /* a = element / 4, b = step */
-    DEEP_RNG_WEIGHTS = 5,   /* a = element / 4, b = parameter */
+    DEEP_RNG_SPLIT = 1,      /* a = group */
+    DEEP_RNG_SHUFFLE = 2,    /* a = sample, b = epoch */
+    DEEP_RNG_AUGMENT = 3,    /* a = sample, b = epoch */
+    DEEP_RNG_DROPOUT = 4,    /* a = element / 4, b = step */
+    DEEP_RNG_WEIGHTS = 5,    /* a = element / 4, b = parameter */
     DEEP_RNG_STATISTICS = 6, /* a = sample: images that batch norm is recomputed from */
-    DEEP_RNG_SYNTH = 7      /* a = image, b = draw */
+    DEEP_RNG_SYNTH = 7       /* a = image, b = draw */
 };
 
 typedef struct deep_rng_block {

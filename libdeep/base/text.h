@@ -7,8 +7,8 @@
 /* A growing, NUL-terminated string. After a failed append it stays failed, so one check at the end is enough. */
 typedef struct deep_text {
     const deep_allocator *allocator;
-    char *data;     /* NULL while empty */
-    size_t length;  /* without the NUL */
+    char *data;    /* NULL while empty */
+    size_t length; /* without the NUL */
     size_t capacity;
     deep_status status;
 } deep_text;

@@ -36,8 +36,8 @@ static deep_status check_options(const deep_context_options *options)
     DEEP_REQUIRE((options->alloc == NULL) == (options->free == NULL), "alloc and free go together");
     DEEP_REQUIRE(options->threads >= 0 && options->threads <= MAX_THREADS, "threads is %" PRId32 ", not 0 to %d",
                  options->threads, MAX_THREADS);
-    DEEP_REQUIRE(options->isa >= DEEP_ISA_AUTO && options->isa <= DEEP_ISA_AVX512, "isa %" PRId32 " is not one of DEEP_ISA",
-                 options->isa);
+    DEEP_REQUIRE(options->isa >= DEEP_ISA_AUTO && options->isa <= DEEP_ISA_AVX512,
+                 "isa %" PRId32 " is not one of DEEP_ISA", options->isa);
     DEEP_REQUIRE(options->max_pixels >= 0 && options->max_side >= 0 && options->max_decoder_bytes >= 0 &&
                      options->max_image_bytes >= 0 && options->max_model_bytes >= 0,
                  "a limit is negative");
@@ -77,8 +77,8 @@ deep_status deep__check_process(void)
 {
     const pid_t first = atomic_load(&computing_pid);
     if (first != 0 && first != getpid())
-        return deep__fail(DEEP_ERROR_FORKED, "process %ld was forked from %ld, which had already computed", (long)getpid(),
-                          (long)first);
+        return deep__fail(DEEP_ERROR_FORKED, "process %ld was forked from %ld, which had already computed",
+                          (long)getpid(), (long)first);
     return DEEP_OK;
 }
 

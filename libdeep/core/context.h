@@ -25,8 +25,8 @@ struct deep_context {
     deep_limits limits;
     int32_t threads;
     int32_t isa;
-    pid_t pid;                           /* of the process that made it */
-    const struct deep_backend *backend;  /* set by backend/registry.c */
+    pid_t pid;                          /* of the process that made it */
+    const struct deep_backend *backend; /* set by backend/registry.c */
     atomic_int cancelled;
 };
 

@@ -42,8 +42,8 @@ static deep_status shape_bytes(int32_t dtype, const int64_t *shape, int32_t rank
     return DEEP_OK;
 }
 
-static deep_status tensor_new(deep_tensor **out, deep_context *context, int32_t dtype, const int64_t *shape, int32_t rank,
-                              size_t bytes)
+static deep_status tensor_new(deep_tensor **out, deep_context *context, int32_t dtype, const int64_t *shape,
+                              int32_t rank, size_t bytes)
 {
     deep_tensor *tensor;
     DEEP_TRY(deep__alloc_zero(&tensor, &context->allocator, 1, sizeof *tensor, "tensor"));
@@ -56,7 +56,8 @@ static deep_status tensor_new(deep_tensor **out, deep_context *context, int32_t 
     return DEEP_OK;
 }
 
-deep_status deep_tensor_create(deep_tensor **out, deep_context *context, int32_t dtype, const int64_t *shape, int32_t rank)
+deep_status deep_tensor_create(deep_tensor **out, deep_context *context, int32_t dtype, const int64_t *shape,
+                               int32_t rank)
 {
     DEEP_REQUIRE_OUT(out);
     DEEP_TRY(deep__context_check(context));
@@ -73,8 +74,8 @@ deep_status deep_tensor_create(deep_tensor **out, deep_context *context, int32_t
     return DEEP_OK;
 }
 
-deep_status deep_tensor_wrap(deep_tensor **out, deep_context *context, int32_t dtype, const int64_t *shape, int32_t rank,
-                             void *data, size_t size)
+deep_status deep_tensor_wrap(deep_tensor **out, deep_context *context, int32_t dtype, const int64_t *shape,
+                             int32_t rank, void *data, size_t size)
 {
     DEEP_REQUIRE_OUT(out);
     DEEP_TRY(deep__context_check(context));

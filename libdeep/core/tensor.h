@@ -9,11 +9,11 @@
 struct deep_tensor {
     deep_context *context;
     void *data;
-    size_t size;    /* bytes */
+    size_t size; /* bytes */
     int64_t shape[DEEP_MAX_RANK];
     int32_t dtype;
     int32_t rank;
-    bool borrowed;  /* data belongs to the caller */
+    bool borrowed; /* data belongs to the caller */
 };
 
 /* Bytes of one element; 0 for an unknown type. */

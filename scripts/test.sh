@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Builds libdeep and runs every test: test.sh [BUILD-FOLDER [option of meson setup...]]
+# The last line is "N passed, N failed, N skipped". Real data are used when DEEP_TEST_DATA names their folder.
+set -eu
+cd "$(dirname "$0")/.."
+scripts/packages.sh test
+
+build=${1:-build-test}
+[ $# -eq 0 ] || shift
+if [ -d "$build" ]; then
+  meson setup --reconfigure "$build" "$@"
+else
+  meson setup --werror "$build" "$@"
+fi
+ninja -C "$build"
+
+code=0
+meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier "${DEEP_TIMEOUT_MULTIPLIER:-1}" || code=$?
+
+count() { grep -cE "\"result\": \"($1)\"" "$build/meson-logs/testlog.json" || true; }
+failed=$(count 'FAIL|ERROR|TIMEOUT|INTERRUPT|UNEXPECTEDPASS')
+[ "$code" = 0 ] || [ "$failed" -gt 0 ] || failed=1 # the run itself broke
+echo "$(count 'OK|EXPECTEDFAIL') passed, $failed failed, $(count SKIP) skipped"
+[ "$failed" = 0 ]
