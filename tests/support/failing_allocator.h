@@ -8,16 +8,18 @@
 #include <stdlib.h>
 
 typedef struct failing_allocator {
-    long requests; /* so far */
-    long fail_at;  /* the request to refuse, from 1; 0 = none */
-    bool forever;  /* refuse the later ones as well */
-    long living;   /* blocks not freed yet */
+    long requests;  /* so far */
+    long fail_at;   /* the request to refuse, from 1; 0 = none */
+    bool forever;   /* refuse the later ones as well */
+    long living;    /* blocks not freed yet */
+    size_t largest; /* request so far, refused ones included */
 } failing_allocator;
 
 static inline void *failing_alloc(void *user, size_t size, size_t alignment)
 {
     failing_allocator *allocator = user;
     ++allocator->requests;
+    if (size > allocator->largest) allocator->largest = size;
     const bool due = allocator->fail_at > 0 && allocator->requests >= allocator->fail_at;
     if (due && (allocator->forever || allocator->requests == allocator->fail_at)) return NULL;
     void *memory = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
