@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_DATA_SAMPLES_H
+#define DEEP_DATA_SAMPLES_H
+
+/* A growing list of labelled image files. */
+#include "data/pool.h"
+
+typedef struct deep_sample {
+    const char *path;  /* as it can be opened; in the pool, likewise below */
+    const char *name;  /* the end of `path` that is relative to the root */
+    const char *group; /* NULL = the name */
+    int32_t label;
+} deep_sample;
+
+typedef struct deep_samples {
+    deep_pool pool;
+    deep_sample *items;
+    size_t count;
+    size_t capacity;
+} deep_samples;
+
+static inline deep_samples deep__samples(const deep_allocator *allocator)
+{
+    return (deep_samples){.pool = deep__pool(allocator)};
+}
+
+/* Adds root/name, or name alone when `root` is empty. */
+deep_status deep__samples_add(deep_samples *samples, const char *root, const char *name, size_t length, int32_t label);
+
+/* Adds a copy of a sample of another list. */
+deep_status deep__samples_add_copy(deep_samples *samples, const deep_sample *sample);
+
+/* By label, then name by byte value: the order of an opened data set, whatever the system listed first. */
+void deep__samples_sort(deep_samples *samples);
+
+void deep__samples_free(deep_samples *samples);
+
+#endif
