@@ -8,8 +8,6 @@
 /* Below, at or above 0 as the element at `a` comes before, with or after the one at `b`. */
 typedef int (*deep_compare_fn)(const void *a, const void *b);
 
-enum { DEEP_SORT_ELEMENT_MAX = 64 }; /* bytes */
-
 /* Sorts in place. Unlike qsort() it never allocates; not stable, so a comparison must break its own ties. */
 void deep__sort(void *base, size_t count, size_t size, deep_compare_fn compare);
 

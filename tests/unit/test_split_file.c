@@ -38,11 +38,10 @@ static void assert_row(const deep_split_row *row, const char *name, int32_t labe
 START_TEST(three_dialects_are_read)
 {
     static const char *const dialects[] = {
-        "a/1.png 0\nb c/2.png 11\n",            /* one space; the path may contain spaces */
-        "a/1.png\t0\nb c/2.png\t11\n",          /* TAB */
-        "a/1.png   0\r\nb c/2.png \t 11  \r\n", /* any white space, CRLF, white space at the end */
-        "\xEF\xBB\xBF"
-        "a/1.png 0\n\n# note\n   \nb c/2.png 11", /* byte order mark, blank lines, comment, no last newline */
+        "a/1.png 0\nb c/2.png 11\n",                          /* one space; the path may contain spaces */
+        "a/1.png\t0\nb c/2.png\t11\n",                        /* TAB */
+        "a/1.png   0\r\nb c/2.png \t 11  \r\n",               /* any white space, CRLF, white space at the end */
+        "\357\273\277a/1.png 0\n\n# note\n   \nb c/2.png 11", /* byte order mark, blank lines, comment, no last newline */
         "./a/1.png 0\n././b c/2.png 11\n",
     };
     for (size_t i = 0; i < sizeof dialects / sizeof dialects[0]; ++i) {
@@ -126,8 +125,7 @@ END_TEST
 
 START_TEST(a_truncated_file_is_an_error_or_a_shorter_list)
 {
-    const char *text = "\xEF\xBB\xBF"
-                       "a/1.png 0\r\n# \xC3\xA9\nb c/2.png\t11\nd\xC3\xA9/3.jpg  5\n";
+    const char *text = "\357\273\277a/1.png 0\r\n# \xC3\xA9\nb c/2.png\t11\nd\xC3\xA9/3.jpg  5\n";
     for (size_t size = 0; size <= strlen(text); ++size) {
         char *copy = malloc(size + 1); /* at its exact size, for the address sanitizer */
         ck_assert_ptr_nonnull(copy);
@@ -163,8 +161,7 @@ static deep_status parse_classes(deep_classes **classes, const char *text)
 START_TEST(class_tables_are_read)
 {
     deep_classes *classes;
-    assert_ok(parse_classes(&classes, "\xEF\xBB\xBF"
-                                      "Acartia sp.\r\nfolder_1\tCopepoda / nauplii\t1080\n#4\n\n"));
+    assert_ok(parse_classes(&classes, "\357\273\277Acartia sp.\r\nfolder_1\tCopepoda / nauplii\t1080\n#4\n\n"));
     ck_assert_int_eq(deep_classes_count(classes), 3);
     ck_assert_str_eq(deep_classes_name(classes, 0), "Acartia sp.");
     ck_assert_str_eq(deep_classes_name(classes, 1), "Copepoda / nauplii");
