@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bytes.h"
 
-#include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void bytes_require(int condition, const char *what)
+{
+    if (condition) return;
+    fprintf(stderr, "needed: %s\n", what);
+    abort();
+}
 
 static void grow(bytes *to, size_t more)
 {
     if (to->size + more <= to->capacity) return;
     to->capacity = 2 * (to->size + more) + 64;
     to->data = realloc(to->data, to->capacity);
-    ck_assert_ptr_nonnull(to->data);
+    bytes_require(to->data != NULL, "memory");
 }
 
 void bytes_append(bytes *to, const void *data, size_t size)
@@ -40,7 +47,7 @@ void bytes_u32(bytes *to, uint32_t value)
 
 void bytes_insert(bytes *to, size_t position, const void *data, size_t size)
 {
-    ck_assert_uint_le(position, to->size);
+    bytes_require(position <= to->size, "a place inside the file");
     grow(to, size);
     memmove(to->data + position + size, to->data + position, to->size - position);
     memcpy(to->data + position, data, size);
@@ -49,7 +56,7 @@ void bytes_insert(bytes *to, size_t position, const void *data, size_t size)
 
 void bytes_remove(bytes *from, size_t position, size_t size)
 {
-    ck_assert_uint_le(position + size, from->size);
+    bytes_require(position + size <= from->size, "a range inside the file");
     memmove(from->data + position, from->data + position + size, from->size - position - size);
     from->size -= size;
 }

@@ -22,4 +22,7 @@ void bytes_insert(bytes *to, size_t position, const void *data, size_t size);
 void bytes_remove(bytes *from, size_t position, size_t size);
 void bytes_free(bytes *b);
 
+/* Ends the program when a builder is misused: it also runs outside Check. */
+void bytes_require(int condition, const char *what);
+
 #endif

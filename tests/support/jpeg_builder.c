@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "jpeg_builder.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,7 @@ static int long_script(jpeg_scan_info *script, int wanted, int components)
                 scan.Al = plane;
                 script[count++] = scan;
             }
-    ck_assert_int_eq(count, wanted);
+    bytes_require(count == wanted, "a script of so many scans");
     return count;
 }
 
@@ -46,7 +45,7 @@ static void write_rows(struct jpeg_compress_struct *jpeg)
 {
     const size_t row_size = (size_t)jpeg->image_width * (size_t)jpeg->input_components;
     JSAMPLE *row = malloc(row_size);
-    ck_assert_ptr_nonnull(row);
+    bytes_require(row != NULL, "memory");
     while (jpeg->next_scanline < jpeg->image_height) {
         for (size_t i = 0; i < row_size; ++i)
             row[i] = (JSAMPLE)(40 + i * 3 + jpeg->next_scanline * 5);
@@ -94,7 +93,7 @@ size_t jpeg_find(const bytes *file, int marker, int n)
         if (file->data[position + 1] == 0xda) break;
         position += 2 + ((size_t)file->data[position + 2] << 8 | file->data[position + 3]);
     }
-    ck_abort_msg("no marker 0x%02x", (unsigned)marker);
+    bytes_require(0, "the marker");
     return 0;
 }
 
@@ -102,7 +101,7 @@ size_t jpeg_find_restart(const bytes *file, size_t from)
 {
     for (size_t i = from; i + 1 < file->size; ++i)
         if (file->data[i] == 0xff && file->data[i + 1] >= 0xd0 && file->data[i + 1] <= 0xd7) return i;
-    ck_abort_msg("no restart marker behind byte %zu", from);
+    bytes_require(0, "a restart marker");
     return 0;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "png_builder.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -87,13 +86,13 @@ static bytes zlib_stream(const png_plan *plan, const bytes *rows)
     bytes_append(&all, rows->data, rows->size);
     if (plan->surplus > 0) {
         uint8_t *zeros = calloc(plan->surplus, 1);
-        ck_assert_ptr_nonnull(zeros);
+        bytes_require(zeros != NULL, "memory");
         bytes_append(&all, zeros, plan->surplus);
         free(zeros);
     }
     uLongf size = compressBound((uLong)all.size);
     packed.data = malloc(size);
-    ck_assert_int_eq(compress2(packed.data, &size, all.data, (uLong)all.size, 9), Z_OK);
+    bytes_require(compress2(packed.data, &size, all.data, (uLong)all.size, 9) == Z_OK, "compression");
     packed.size = size;
     if (plan->wrong_adler) packed.data[packed.size - 1] ^= 1;
     bytes_free(&all);
@@ -147,7 +146,7 @@ size_t png_find(const bytes *file, const char *type)
     size_t position = 8;
     while (position + 8 <= file->size && memcmp(file->data + position + 4, type, 4) != 0)
         position += 12 + (size_t)read_32(file->data + position);
-    ck_assert_msg(position + 8 <= file->size, "no %s chunk", type);
+    bytes_require(position + 8 <= file->size, type);
     return position;
 }
 
