@@ -8,10 +8,47 @@ struct deep_plan {
     deep_host host;
 };
 
-static const ref_kernel kernels[DEEP_OP_COUNT] = {
-#define OP(enumerator, name, inputs, outputs, in_place) [DEEP_OP_##enumerator] = REF_NAME(enumerator),
-#include "graph/ops.def"
-#undef OP
+typedef void (*kernel)(const deep_call *call);
+
+static const kernel kernels[DEEP_OP_COUNT] = {
+    [DEEP_OP_CONV2D] = REF_NAME(conv2d),
+    [DEEP_OP_CONV2D_GRAD_INPUT] = REF_NAME(conv2d_grad_input),
+    [DEEP_OP_CONV2D_GRAD_WEIGHTS] = REF_NAME(conv2d_grad_weights),
+    [DEEP_OP_DEPTHWISE] = REF_NAME(depthwise),
+    [DEEP_OP_DEPTHWISE_GRAD_INPUT] = REF_NAME(depthwise_grad_input),
+    [DEEP_OP_DEPTHWISE_GRAD_WEIGHTS] = REF_NAME(depthwise_grad_weights),
+    [DEEP_OP_BATCH_NORM_TRAIN] = REF_NAME(batch_norm_train),
+    [DEEP_OP_BATCH_NORM_GRAD] = REF_NAME(batch_norm_grad),
+    [DEEP_OP_BATCH_NORM_INFER] = REF_NAME(batch_norm_infer),
+    [DEEP_OP_BATCH_NORM_INFER_GRAD] = REF_NAME(batch_norm_infer_grad),
+    [DEEP_OP_BATCH_NORM_FOLD] = HOST_NAME(batch_norm_fold),
+    [DEEP_OP_STATISTICS_UPDATE] = HOST_NAME(statistics_update),
+    [DEEP_OP_RELU] = REF_NAME(relu),
+    [DEEP_OP_RELU_GRAD] = REF_NAME(relu_grad),
+    [DEEP_OP_MAX_POOL] = REF_NAME(max_pool),
+    [DEEP_OP_MAX_POOL_GRAD] = REF_NAME(max_pool_grad),
+    [DEEP_OP_GLOBAL_AVERAGE_POOL] = REF_NAME(global_average_pool),
+    [DEEP_OP_GLOBAL_AVERAGE_POOL_GRAD] = REF_NAME(global_average_pool_grad),
+    [DEEP_OP_DENSE] = REF_NAME(dense),
+    [DEEP_OP_DENSE_GRAD_INPUT] = REF_NAME(dense_grad_input),
+    [DEEP_OP_DENSE_GRAD_WEIGHTS] = REF_NAME(dense_grad_weights),
+    [DEEP_OP_ADD] = REF_NAME(add),
+    [DEEP_OP_DROPOUT] = HOST_NAME(dropout),
+    [DEEP_OP_SOFTMAX] = HOST_NAME(softmax),
+    [DEEP_OP_SOFTMAX_CROSS_ENTROPY] = HOST_NAME(softmax_cross_entropy),
+    [DEEP_OP_SOFTMAX_CROSS_ENTROPY_GRAD] = HOST_NAME(softmax_cross_entropy_grad),
+    [DEEP_OP_L2_PENALTY] = REF_NAME(l2_penalty),
+    [DEEP_OP_L2_GRAD] = REF_NAME(l2_grad),
+    [DEEP_OP_GRADIENT_NORM] = REF_NAME(gradient_norm),
+    [DEEP_OP_UPDATE_SGD] = REF_NAME(update_sgd),
+    [DEEP_OP_UPDATE_RMSPROP] = REF_NAME(update_rmsprop),
+    [DEEP_OP_UPDATE_ADAM] = REF_NAME(update_adam),
+    [DEEP_OP_CAST] = HOST_NAME(cast),
+    [DEEP_OP_REORDER] = HOST_NAME(reorder),
+    [DEEP_OP_FILL] = HOST_NAME(fill),
+    [DEEP_OP_REDUCE_SUM] = REF_NAME(reduce_sum),
+    [DEEP_OP_BROADCAST_ROWS] = HOST_NAME(broadcast_rows),
+    [DEEP_OP_FINITE_CHECK] = HOST_NAME(finite_check),
 };
 
 static int32_t describe(int32_t isa, char *text, size_t size)
@@ -30,7 +67,7 @@ static deep_status open_device(const deep_host *host, int32_t isa)
 
 static bool supports(const deep_graph *graph, const deep_node *node)
 {
-    return graph->real == DEEP_REF_REAL && kernels[node->op] != NULL;
+    return graph->real == DEEP_HOST_REAL && kernels[node->op] != NULL;
 }
 
 static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_graph *graph,

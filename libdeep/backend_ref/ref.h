@@ -7,23 +7,41 @@
  * others. Compiled once in float for the library and once in double (-DDEEP_REF_DOUBLE) for tests of gradients by
  * finite differences.
  */
-#include "backend/backend.h"
+#include "backend/host.h"
 
 #ifdef DEEP_REF_DOUBLE
-typedef double real;
-#define DEEP_REF_REAL  DEEP_DTYPE_F64
 #define REF_NAME(name) deep__ref_double_##name
 #else
-typedef float real;
-#define DEEP_REF_REAL  DEEP_DTYPE_F32
 #define REF_NAME(name) deep__ref_##name
 #endif
 
-typedef void (*ref_kernel)(const deep_call *call);
-
-#define OP(enumerator, name, inputs, outputs, in_place) void REF_NAME(enumerator)(const deep_call *call);
-#include "graph/ops.def"
-#undef OP
+void REF_NAME(conv2d)(const deep_call *call);
+void REF_NAME(conv2d_grad_input)(const deep_call *call);
+void REF_NAME(conv2d_grad_weights)(const deep_call *call);
+void REF_NAME(depthwise)(const deep_call *call);
+void REF_NAME(depthwise_grad_input)(const deep_call *call);
+void REF_NAME(depthwise_grad_weights)(const deep_call *call);
+void REF_NAME(batch_norm_train)(const deep_call *call);
+void REF_NAME(batch_norm_grad)(const deep_call *call);
+void REF_NAME(batch_norm_infer)(const deep_call *call);
+void REF_NAME(batch_norm_infer_grad)(const deep_call *call);
+void REF_NAME(relu)(const deep_call *call);
+void REF_NAME(relu_grad)(const deep_call *call);
+void REF_NAME(max_pool)(const deep_call *call);
+void REF_NAME(max_pool_grad)(const deep_call *call);
+void REF_NAME(global_average_pool)(const deep_call *call);
+void REF_NAME(global_average_pool_grad)(const deep_call *call);
+void REF_NAME(dense)(const deep_call *call);
+void REF_NAME(dense_grad_input)(const deep_call *call);
+void REF_NAME(dense_grad_weights)(const deep_call *call);
+void REF_NAME(add)(const deep_call *call);
+void REF_NAME(l2_penalty)(const deep_call *call);
+void REF_NAME(l2_grad)(const deep_call *call);
+void REF_NAME(gradient_norm)(const deep_call *call);
+void REF_NAME(update_sgd)(const deep_call *call);
+void REF_NAME(update_rmsprop)(const deep_call *call);
+void REF_NAME(update_adam)(const deep_call *call);
+void REF_NAME(reduce_sum)(const deep_call *call);
 
 /* NHWC position. */
 static inline int64_t ref_at(const deep_value_info *value, int64_t n, int64_t h, int64_t w, int64_t c)

@@ -65,7 +65,7 @@ static double epilogue(const deep_call *call, double sum, int64_t position, int6
     return relu_if(flags & DEEP_EPILOGUE_RELU, sum);
 }
 
-void REF_NAME(CONV2D)(const deep_call *call)
+void REF_NAME(conv2d)(const deep_call *call)
 {
     const window k = window_of(call, call->in[0], call->in[1], call->out[0]);
     real *y = call->dst[0];
@@ -79,7 +79,7 @@ void REF_NAME(CONV2D)(const deep_call *call)
                 }
 }
 
-void REF_NAME(CONV2D_GRAD_INPUT)(const deep_call *call)
+void REF_NAME(conv2d_grad_input)(const deep_call *call)
 {
     const window k = window_of(call, call->out[0], call->in[1], call->in[0]);
     const real *dy = call->src[0], *weights = call->src[1];
@@ -111,7 +111,7 @@ static double weight_sum(const window *k, const real *x, const real *dy, int64_t
     return sum;
 }
 
-void REF_NAME(CONV2D_GRAD_WEIGHTS)(const deep_call *call)
+void REF_NAME(conv2d_grad_weights)(const deep_call *call)
 {
     const window k = window_of(call, call->in[0], call->out[0], call->in[1]);
     real *dw = call->dst[0];
@@ -122,7 +122,7 @@ void REF_NAME(CONV2D_GRAD_WEIGHTS)(const deep_call *call)
                     dw[ref_at(k.w, a, b, i, o)] = (real)weight_sum(&k, call->src[0], call->src[1], a, b, i, o, false);
 }
 
-void REF_NAME(DEPTHWISE)(const deep_call *call)
+void REF_NAME(depthwise)(const deep_call *call)
 {
     const window k = window_of(call, call->in[0], call->in[1], call->out[0]);
     const real *x = call->src[0], *weights = call->src[1];
@@ -141,7 +141,7 @@ void REF_NAME(DEPTHWISE)(const deep_call *call)
                 }
 }
 
-void REF_NAME(DEPTHWISE_GRAD_INPUT)(const deep_call *call)
+void REF_NAME(depthwise_grad_input)(const deep_call *call)
 {
     const window k = window_of(call, call->out[0], call->in[1], call->in[0]);
     const real *dy = call->src[0], *weights = call->src[1], *x = call->src[2];
@@ -157,7 +157,7 @@ void REF_NAME(DEPTHWISE_GRAD_INPUT)(const deep_call *call)
         if (!(x[i] > 0)) dx[i] = 0;
 }
 
-void REF_NAME(DEPTHWISE_GRAD_WEIGHTS)(const deep_call *call)
+void REF_NAME(depthwise_grad_weights)(const deep_call *call)
 {
     const window k = window_of(call, call->in[0], call->out[0], call->in[1]);
     real *dw = call->dst[0];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend_ref/ref.h"
 
-void REF_NAME(DENSE)(const deep_call *call)
+void REF_NAME(dense)(const deep_call *call)
 {
     const real *x = call->src[0], *w = call->src[1], *bias = call->src[2];
     real *y = call->dst[0];
@@ -15,7 +15,7 @@ void REF_NAME(DENSE)(const deep_call *call)
         }
 }
 
-void REF_NAME(DENSE_GRAD_INPUT)(const deep_call *call)
+void REF_NAME(dense_grad_input)(const deep_call *call)
 {
     const real *dy = call->src[0], *w = call->src[1];
     real *dx = call->dst[0];
@@ -29,7 +29,7 @@ void REF_NAME(DENSE_GRAD_INPUT)(const deep_call *call)
         }
 }
 
-void REF_NAME(DENSE_GRAD_WEIGHTS)(const deep_call *call)
+void REF_NAME(dense_grad_weights)(const deep_call *call)
 {
     const real *x = call->src[0], *dy = call->src[1];
     real *dw = call->dst[0];

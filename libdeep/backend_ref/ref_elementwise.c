@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend_ref/ref.h"
-#include "base/rng.h"
-
-#include <math.h>
-#include <string.h>
 
 static int64_t elements(const deep_call *call)
 {
     return deep__value_elements(call->in[0]);
 }
 
-void REF_NAME(RELU)(const deep_call *call)
+void REF_NAME(relu)(const deep_call *call)
 {
     const real *x = call->src[0];
     real *y = call->dst[0];
@@ -18,7 +14,7 @@ void REF_NAME(RELU)(const deep_call *call)
         y[i] = x[i] > 0 ? x[i] : 0;
 }
 
-void REF_NAME(RELU_GRAD)(const deep_call *call)
+void REF_NAME(relu_grad)(const deep_call *call)
 {
     const real *dy = call->src[0], *y = call->src[1];
     real *dx = call->dst[0];
@@ -26,7 +22,7 @@ void REF_NAME(RELU_GRAD)(const deep_call *call)
         dx[i] = y[i] > 0 ? dy[i] : 0;
 }
 
-void REF_NAME(ADD)(const deep_call *call)
+void REF_NAME(add)(const deep_call *call)
 {
     const real *a = call->src[0], *b = call->src[1];
     real *y = call->dst[0];
@@ -34,58 +30,7 @@ void REF_NAME(ADD)(const deep_call *call)
         y[i] = a[i] + b[i];
 }
 
-void REF_NAME(DROPOUT)(const deep_call *call)
-{
-    const real *x = call->src[0];
-    const int64_t *counter = call->src[1]; /* {seed, step} */
-    real *y = call->dst[0];
-    const double rate = call->attr->dropout.rate;
-    const uint64_t layer = (uint64_t)call->attr->dropout.layer << 48;
-    for (int64_t i = 0; i < elements(call); ++i) {
-        const deep_rng_block block =
-            deep__rng((uint64_t)counter[0], DEEP_RNG_DROPOUT, layer | (uint64_t)(i / 4), (uint32_t)counter[1]);
-        const bool kept = (double)deep__rng_uniform(block.word[i % 4]) >= rate;
-        y[i] = kept ? (real)((double)x[i] / (1 - rate)) : 0;
-    }
-}
-
-void REF_NAME(CAST)(const deep_call *call)
-{
-    const bool from_double = call->in[0]->dtype == DEEP_DTYPE_F64, to_double = call->out[0]->dtype == DEEP_DTYPE_F64;
-    for (int64_t i = 0; i < elements(call); ++i) {
-        const double value = from_double ? ((const double *)call->src[0])[i] : (double)((const float *)call->src[0])[i];
-        if (to_double)
-            ((double *)call->dst[0])[i] = value;
-        else
-            ((float *)call->dst[0])[i] = (float)value;
-    }
-}
-
-void REF_NAME(REORDER)(const deep_call *call)
-{
-    const deep_value_info *from = call->in[0], *to = call->out[0];
-    const real *x = call->src[0];
-    real *y = call->dst[0];
-    for (int64_t i = 0; i < elements(call); ++i) {
-        int64_t rest = i, position[DEEP_GRAPH_RANK] = {0}, at = 0;
-        for (int32_t axis = to->rank - 1; axis >= 0; --axis) {
-            position[call->attr->reorder.axis[axis]] = rest % to->shape[axis];
-            rest /= to->shape[axis];
-        }
-        for (int32_t axis = 0; axis < from->rank; ++axis)
-            at = at * from->shape[axis] + position[axis];
-        y[i] = x[at];
-    }
-}
-
-void REF_NAME(FILL)(const deep_call *call)
-{
-    real *y = call->dst[0];
-    for (int64_t i = 0; i < deep__value_elements(call->out[0]); ++i)
-        y[i] = (real)call->attr->fill.value;
-}
-
-void REF_NAME(REDUCE_SUM)(const deep_call *call)
+void REF_NAME(reduce_sum)(const deep_call *call)
 {
     const real *x = call->src[0];
     real *y = call->dst[0];
@@ -98,20 +43,20 @@ void REF_NAME(REDUCE_SUM)(const deep_call *call)
     }
 }
 
-void REF_NAME(BROADCAST_ROWS)(const deep_call *call)
+void REF_NAME(l2_penalty)(const deep_call *call)
 {
-    const real *x = call->src[0];
-    real *y = call->dst[0];
-    const int64_t columns = deep__columns(call->out[0]);
-    for (int64_t i = 0; i < deep__value_elements(call->out[0]); ++i)
-        y[i] = x[i % columns];
+    real *loss = call->src[0];
+    const real *w = call->src[1];
+    double sum = 0;
+    for (int64_t i = 0; i < deep__value_elements(call->in[1]); ++i)
+        sum += (double)w[i] * (double)w[i];
+    loss[0] += (real)(call->attr->loss.lambda * sum);
 }
 
-void REF_NAME(FINITE_CHECK)(const deep_call *call)
+void REF_NAME(l2_grad)(const deep_call *call)
 {
-    const real *x = call->src[0];
-    bool finite = true;
-    for (int64_t i = 0; i < elements(call); ++i)
-        finite = finite && isfinite(x[i]);
-    *(real *)call->dst[0] = finite ? 1 : 0;
+    real *dw = call->src[0];
+    const real *w = call->src[1];
+    for (int64_t i = 0; i < deep__value_elements(call->in[1]); ++i)
+        dw[i] += (real)(2 * call->attr->loss.lambda) * w[i];
 }

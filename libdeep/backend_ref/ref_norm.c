@@ -34,7 +34,7 @@ static void apply(const deep_call *call, void *const src[4])
     }
 }
 
-void REF_NAME(BATCH_NORM_TRAIN)(const deep_call *call)
+void REF_NAME(batch_norm_train)(const deep_call *call)
 {
     const real *x = call->src[0];
     real *mean = call->dst[1], *variance = call->dst[2];
@@ -52,7 +52,7 @@ void REF_NAME(BATCH_NORM_TRAIN)(const deep_call *call)
     apply(call, (void *const[4]){call->src[1], call->src[2], call->dst[1], call->dst[2]});
 }
 
-void REF_NAME(BATCH_NORM_INFER)(const deep_call *call)
+void REF_NAME(batch_norm_infer)(const deep_call *call)
 {
     apply(call, (void *const[4]){call->src[1], call->src[2], call->src[3], call->src[4]});
 }
@@ -82,33 +82,12 @@ static void gradients(const deep_call *call, bool batch_statistics)
     }
 }
 
-void REF_NAME(BATCH_NORM_GRAD)(const deep_call *call)
+void REF_NAME(batch_norm_grad)(const deep_call *call)
 {
     gradients(call, true);
 }
 
-void REF_NAME(BATCH_NORM_INFER_GRAD)(const deep_call *call)
+void REF_NAME(batch_norm_infer_grad)(const deep_call *call)
 {
     gradients(call, false);
-}
-
-void REF_NAME(BATCH_NORM_FOLD)(const deep_call *call)
-{
-    real *scale = call->dst[0], *shift = call->dst[1];
-    for (int64_t c = 0; c < deep__columns(call->in[0]); ++c) {
-        const norm_channel k = channel_at(call, call->src, c);
-        scale[c] = (real)(k.gamma * k.inverse);
-        shift[c] = (real)(k.beta - k.mean * k.gamma * k.inverse);
-    }
-}
-
-void REF_NAME(STATISTICS_UPDATE)(const deep_call *call)
-{
-    const real momentum = (real)call->attr->norm.momentum;
-    for (int which = 0; which < 2; ++which) {
-        real *running = call->src[which];
-        const real *batch = call->src[which + 2];
-        for (int64_t c = 0; c < deep__columns(call->in[0]); ++c)
-            running[c] = running[c] * momentum + batch[c] * (1 - momentum);
-    }
 }

@@ -9,7 +9,7 @@ static bool inside(const deep_value_info *x, int64_t row, int64_t column)
     return row >= 0 && row < x->shape[1] && column >= 0 && column < x->shape[2];
 }
 
-void REF_NAME(MAX_POOL)(const deep_call *call)
+void REF_NAME(max_pool)(const deep_call *call)
 {
     const deep_value_info *from = call->in[0], *to = call->out[0];
     const real *x = call->src[0];
@@ -34,7 +34,7 @@ void REF_NAME(MAX_POOL)(const deep_call *call)
     }
 }
 
-void REF_NAME(MAX_POOL_GRAD)(const deep_call *call)
+void REF_NAME(max_pool_grad)(const deep_call *call)
 {
     const deep_value_info *from = call->in[0], *to = call->out[0];
     const real *dy = call->src[0];
@@ -52,7 +52,7 @@ void REF_NAME(MAX_POOL_GRAD)(const deep_call *call)
     }
 }
 
-void REF_NAME(GLOBAL_AVERAGE_POOL)(const deep_call *call)
+void REF_NAME(global_average_pool)(const deep_call *call)
 {
     const deep_value_info *from = call->in[0];
     const real *x = call->src[0];
@@ -67,7 +67,7 @@ void REF_NAME(GLOBAL_AVERAGE_POOL)(const deep_call *call)
         }
 }
 
-void REF_NAME(GLOBAL_AVERAGE_POOL_GRAD)(const deep_call *call)
+void REF_NAME(global_average_pool_grad)(const deep_call *call)
 {
     const deep_value_info *to = call->out[0];
     const real *dy = call->src[0];

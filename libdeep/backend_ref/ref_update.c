@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-void REF_NAME(GRADIENT_NORM)(const deep_call *call)
+void REF_NAME(gradient_norm)(const deep_call *call)
 {
     const real *g = call->src[0];
     real *result = call->dst[0]; /* {norm, 1 when finite} */
@@ -42,7 +42,7 @@ static update update_of(const deep_call *call)
     return u;
 }
 
-void REF_NAME(UPDATE_SGD)(const deep_call *call)
+void REF_NAME(update_sgd)(const deep_call *call)
 {
     const update u = update_of(call);
     const real momentum = (real)call->attr->update.beta1;
@@ -54,7 +54,7 @@ void REF_NAME(UPDATE_SGD)(const deep_call *call)
     }
 }
 
-void REF_NAME(UPDATE_RMSPROP)(const deep_call *call)
+void REF_NAME(update_rmsprop)(const deep_call *call)
 {
     const update u = update_of(call);
     const real momentum = (real)call->attr->update.beta1, rho = (real)call->attr->update.beta2;
@@ -69,7 +69,7 @@ void REF_NAME(UPDATE_RMSPROP)(const deep_call *call)
     }
 }
 
-void REF_NAME(UPDATE_ADAM)(const deep_call *call)
+void REF_NAME(update_adam)(const deep_call *call)
 {
     const update u = update_of(call);
     const deep_attr *attr = call->attr;

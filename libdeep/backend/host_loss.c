@@ -3,7 +3,7 @@
  * Losses. With one-hot labels smoothed to t_k = (1 - s) [k = label] + s / K, the loss of a batch of N is
  * sum over images of weight[label] sum_k -t_k log p_k, divided by N (not by the sum of weights), as in Keras.
  */
-#include "backend_ref/ref.h"
+#include "backend/host.h"
 
 #include <math.h>
 
@@ -19,7 +19,7 @@ static double log_sum_exp(const real *row, int64_t classes, int64_t *argmax)
     return log(sum) + (double)row[*argmax];
 }
 
-void REF_NAME(SOFTMAX)(const deep_call *call)
+void HOST_NAME(softmax)(const deep_call *call)
 {
     const real *logits = call->src[0];
     real *y = call->dst[0];
@@ -38,7 +38,7 @@ static double target(const deep_call *call, int64_t k, int64_t label, int64_t cl
     return (k == label ? 1 - smoothing : 0) + smoothing / (double)classes;
 }
 
-void REF_NAME(SOFTMAX_CROSS_ENTROPY)(const deep_call *call)
+void HOST_NAME(softmax_cross_entropy)(const deep_call *call)
 {
     const real *logits = call->src[0], *weights = call->src[2];
     const int32_t *labels = call->src[1];
@@ -60,7 +60,7 @@ void REF_NAME(SOFTMAX_CROSS_ENTROPY)(const deep_call *call)
     result[1] = (real)correct;
 }
 
-void REF_NAME(SOFTMAX_CROSS_ENTROPY_GRAD)(const deep_call *call)
+void HOST_NAME(softmax_cross_entropy_grad)(const deep_call *call)
 {
     const real *logits = call->src[0], *weights = call->src[2];
     const int32_t *labels = call->src[1];
@@ -74,22 +74,4 @@ void REF_NAME(SOFTMAX_CROSS_ENTROPY_GRAD)(const deep_call *call)
             dlogits[r * classes + k] = (real)((double)weights[labels[r]] / (double)rows *
                                               (exp((double)row[k] - total) - target(call, k, labels[r], classes)));
     }
-}
-
-void REF_NAME(L2_PENALTY)(const deep_call *call)
-{
-    real *loss = call->src[0];
-    const real *w = call->src[1];
-    double sum = 0;
-    for (int64_t i = 0; i < deep__value_elements(call->in[1]); ++i)
-        sum += (double)w[i] * (double)w[i];
-    loss[0] += (real)(call->attr->loss.lambda * sum);
-}
-
-void REF_NAME(L2_GRAD)(const deep_call *call)
-{
-    real *dw = call->src[0];
-    const real *w = call->src[1];
-    for (int64_t i = 0; i < deep__value_elements(call->in[1]); ++i)
-        dw[i] += (real)(2 * call->attr->loss.lambda) * w[i];
 }

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend_cpu/cpu.h"
+
+#include <stdio.h>
+
+struct deep_plan {
+    deep_host host;
+    const cpu_kernels *kernels;
+    cpu_node *nodes;
+    int32_t count;
+    int32_t threads;
+};
+
+/* ---- instruction sets ---- */
+
+static int32_t best_isa(void)
+{
+#ifdef DEEP_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq"))
+        return DEEP_ISA_AVX512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return DEEP_ISA_AVX2;
+#endif
+    return DEEP_ISA_BASELINE;
+}
+
+static const struct {
+    const char *name;
+    const cpu_kernels *kernels;
+} instruction_sets[] = {
+    [DEEP_ISA_BASELINE] = {"baseline", &deep__kernels_baseline},
+#ifdef DEEP_X86
+    [DEEP_ISA_AVX2] = {"AVX2", &deep__kernels_avx2},
+    [DEEP_ISA_AVX512] = {"AVX-512", &deep__kernels_avx512},
+#endif
+};
+
+/* The best the processor has, up to `cap`. */
+static int32_t choose_isa(int32_t cap)
+{
+    const int32_t best = best_isa();
+    return cap == DEEP_ISA_AUTO || cap > best ? best : cap;
+}
+
+static int32_t describe(int32_t isa, char *text, size_t size)
+{
+    char version[32];
+    deep__onednn_version(version, sizeof version);
+    snprintf(text, size, "oneDNN %s, %s kernels", version, instruction_sets[choose_isa(isa)].name);
+    return 1;
+}
+
+static deep_status open_device(const deep_host *host, int32_t isa)
+{
+    return deep__onednn_cap_isa(host, isa);
+}
+
+/* ---- plans ---- */
+
+static bool supports(const deep_graph *graph, const deep_node *node)
+{
+    return graph->real == DEEP_DTYPE_F32 && deep__cpu_ops[node->op].run != NULL;
+}
+
+static deep_status prepare_node(cpu_node *node, const deep_graph *graph, const deep_node *source, const deep_host *host)
+{
+    if (!supports(graph, source)) {
+        char text[96];
+        snprintf(text, sizeof text, "the cpu backend has no %s of this type", deep__op_name(source->op));
+        return host->fail(host->user, DEEP_ERROR_UNSUPPORTED, text);
+    }
+    deep__call_describe(&node->call, graph, source);
+    node->op = &deep__cpu_ops[source->op];
+    return node->op->prepare != NULL ? node->op->prepare(node, host) : DEEP_OK;
+}
+
+static void plan_free(deep_plan *plan)
+{
+    if (plan == NULL) return;
+    const deep_host host = plan->host;
+    for (int32_t i = 0; i < plan->count; ++i)
+        deep__onednn_conv_free(plan->nodes[i].conv);
+    host.free(host.user, plan->nodes);
+    host.free(host.user, plan);
+}
+
+static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_graph *graph,
+                               const deep_plan_options *options, const deep_host *host)
+{
+    *out = NULL;
+    *scratch = 0;
+    deep_plan *plan = host->alloc(host->user, sizeof *plan);
+    if (plan == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
+    *plan = (deep_plan){
+        .host = *host, .threads = options->threads, .kernels = instruction_sets[choose_isa(options->isa)].kernels};
+    const size_t count = (size_t)graph->node_count;
+    plan->nodes = host->alloc(host->user, (count + 1) * sizeof *plan->nodes);
+    deep_status status = plan->nodes == NULL ? DEEP_ERROR_OUT_OF_MEMORY : DEEP_OK;
+    for (size_t i = 0; i < count && status == DEEP_OK; ++i) {
+        cpu_node *node = &plan->nodes[plan->count++];
+        *node = (cpu_node){0};
+        status = prepare_node(node, graph, &graph->nodes[i], host);
+        const size_t bytes = status == DEEP_OK && node->op->scratch != NULL ? node->op->scratch(node) : 0;
+        if (bytes > *scratch) *scratch = bytes;
+    }
+    if (status != DEEP_OK) {
+        plan_free(plan);
+        return status;
+    }
+    *out = plan;
+    return DEEP_OK;
+}
+
+static deep_status plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end)
+{
+    const int32_t team = deep__cpu_team(plan->threads);
+    deep_status status = DEEP_OK;
+    for (int32_t i = first; i < end && status == DEEP_OK; ++i) {
+        cpu_node *node = &plan->nodes[i];
+        deep__call_resolve(&node->call, base);
+        const cpu_run run = {&node->call, plan->kernels, &plan->host, node->conv, plan->threads};
+        status = node->op->run(&run);
+    }
+    deep__cpu_team(team);
+    return status;
+}
+
+const deep_backend *deep__backend_cpu(void);
+const deep_backend *deep__backend_cpu(void)
+{
+    static const deep_backend backend = {
+        sizeof(deep_backend), "cpu", describe, open_device, supports, plan_create, plan_run, plan_free,
+    };
+    return &backend;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_BACKEND_CPU_CPU_H
+#define DEEP_BACKEND_CPU_CPU_H
+
+/*
+ * The CPU backend: matrix products and dense convolutions by oneDNN, the rest by own kernels.
+ * Own reductions cut their work into parts that do not depend on the number of threads, so neither do their results.
+ */
+#include "backend/backend.h"
+#include "backend_cpu/kernels.h"
+#include "backend_cpu/onednn.h"
+
+/* A compiled node. */
+typedef struct cpu_node {
+    deep_call call;
+    const struct cpu_op *op;
+    deep_onednn_conv *conv; /* dense convolutions alone */
+} cpu_node;
+
+/* What a running node sees. */
+typedef struct cpu_run {
+    const deep_call *call;
+    const cpu_kernels *kernels;
+    const deep_host *host;
+    deep_onednn_conv *conv;
+    int32_t threads;
+} cpu_run;
+
+typedef struct cpu_op {
+    deep_status (*run)(const cpu_run *run);
+    deep_status (*prepare)(cpu_node *node, const deep_host *host); /* NULL = nothing to make */
+    size_t (*scratch)(const cpu_node *node);                       /* bytes; NULL = none */
+} cpu_op;
+
+extern const cpu_op deep__cpu_ops[DEEP_OP_COUNT];
+
+/* Runs task(context, i) for i = 0 .. count - 1 on `threads` threads of this thread's OpenMP team. */
+typedef void (*cpu_task)(const void *context, int64_t i);
+void deep__cpu_parallel(int32_t threads, int64_t count, cpu_task task, const void *context);
+
+/* Sets the calling thread's OpenMP team size, for oneDNN; returns the one before. */
+int32_t deep__cpu_team(int32_t threads);
+
+/* `count` items in parts of `grain`: how many parts, and the bounds of one. */
+static inline int64_t cpu_parts(int64_t count, int64_t grain)
+{
+    return (count + grain - 1) / grain;
+}
+
+static inline int64_t cpu_part_end(int64_t part, int64_t grain, int64_t count)
+{
+    const int64_t end = (part + 1) * grain;
+    return end < count ? end : count;
+}
+
+/* Rows of `columns` floats that make a part of about 128 KiB: half an L2, whatever the thread count. */
+static inline int64_t cpu_row_grain(int64_t columns)
+{
+    const int64_t rows = (INT64_C(1) << 15) / (columns < 1 ? 1 : columns);
+    return rows < 1 ? 1 : rows;
+}
+
+#define CPU_OP(name) deep_status deep__cpu_##name(const cpu_run *run)
+CPU_OP(conv2d);
+CPU_OP(conv2d_grad_input);
+CPU_OP(conv2d_grad_weights);
+CPU_OP(depthwise);
+CPU_OP(depthwise_grad_input);
+CPU_OP(depthwise_grad_weights);
+CPU_OP(batch_norm_train);
+CPU_OP(batch_norm_grad);
+CPU_OP(batch_norm_infer);
+CPU_OP(batch_norm_infer_grad);
+CPU_OP(relu);
+CPU_OP(relu_grad);
+CPU_OP(max_pool);
+CPU_OP(max_pool_grad);
+CPU_OP(global_average_pool);
+CPU_OP(global_average_pool_grad);
+CPU_OP(dense);
+CPU_OP(dense_grad_input);
+CPU_OP(dense_grad_weights);
+CPU_OP(add);
+CPU_OP(l2_penalty);
+CPU_OP(l2_grad);
+CPU_OP(gradient_norm);
+CPU_OP(update_sgd);
+CPU_OP(update_rmsprop);
+CPU_OP(update_adam);
+CPU_OP(reduce_sum);
+
+deep_status deep__cpu_conv_prepare(cpu_node *node, const deep_host *host);
+size_t deep__cpu_conv_scratch(const cpu_node *node);
+size_t deep__cpu_depthwise_weights_scratch(const cpu_node *node);
+size_t deep__cpu_norm_scratch(const cpu_node *node);
+size_t deep__cpu_rows_scratch(const cpu_node *node);
+size_t deep__cpu_parts_scratch(const cpu_node *node);
+
+#endif

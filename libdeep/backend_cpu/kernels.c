@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend_cpu/kernels_list.h"
+
+#define TABLE_PASTE(isa)  deep__kernels_##isa
+#define TABLE_EXPAND(isa) TABLE_PASTE(isa)
+
+const cpu_kernels TABLE_EXPAND(DEEP_KERNEL_ISA) = {
+    .depthwise_row = KERNEL(depthwise_row),
+    .depthwise_weights_row = KERNEL(depthwise_weights_row),
+    .scale_shift = KERNEL(scale_shift),
+    .moments = KERNEL(moments),
+    .norm_sums = KERNEL(norm_sums),
+    .norm_gradient = KERNEL(norm_gradient),
+    .relu = KERNEL(relu),
+    .relu_gradient = KERNEL(relu_gradient),
+    .add = KERNEL(add),
+    .add_row = KERNEL(add_row),
+    .sum_rows = KERNEL(sum_rows),
+    .sum_squares = KERNEL(sum_squares),
+    .axpy = KERNEL(axpy),
+    .multiply_add = KERNEL(multiply_add),
+    .pool_max = KERNEL(pool_max),
+    .pool_gradient = KERNEL(pool_gradient),
+    .sgd = KERNEL(sgd),
+    .rmsprop = KERNEL(rmsprop),
+    .adam = KERNEL(adam),
+};

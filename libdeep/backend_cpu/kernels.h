@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_BACKEND_CPU_KERNELS_H
+#define DEEP_BACKEND_CPU_KERNELS_H
+
+/*
+ * The inner loops, compiled once per instruction set from the same source (kernels_*.c). Each works on a part of a
+ * tensor that its caller chose: a row of pixels, a chunk of rows. A "row" is `columns` consecutive floats; pixels are
+ * NHWC.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What every optimizer kernel gets; see backend_cpu/cpu_update.c. */
+typedef struct cpu_update {
+    float *w;
+    const float *g;
+    float *slot[3];
+    float rate;      /* learning rate x the group's multiplier */
+    float adam_rate; /* the same with Adam's bias correction */
+    float scale;     /* of the gradient, from clipping */
+    float beta1, beta2, epsilon, decay;
+    bool nesterov, amsgrad;
+} cpu_update;
+
+typedef struct cpu_kernels {
+    /* 3x3, stride 1: one output row from the three input rows above, at and below it (NULL = padding). w: 9 x channels.
+       With `mask` (a row like y) the result is 0 where mask <= 0. */
+    void (*depthwise_row)(float *y, const float *const x[3], const float *w, const float *mask, int64_t width,
+                          int64_t channels, bool relu);
+
+    /* 3x3, stride 1: adds to dw (9 x channels) what input row x gives with the output rows below, at and above it (NULL
+     * = none). */
+    void (*depthwise_weights_row)(float *dw, const float *x, const float *const dy[3], int64_t width, int64_t channels,
+                                  bool relu);
+
+    /* y = max(x, 0) if relu */
+    void (*scale_shift)(float *y, const float *x, const float *scale, const float *shift, const float *residual,
+                        int64_t rows, int64_t columns, bool relu);
+
+    /* Mean of each column of a chunk, and sum of squared distances from it. */
+    void (*moments)(float *mean, float *squares, const float *x, int64_t rows, int64_t columns);
+
+    /* Of a chunk: sums of dy and of dy (x - mean), over the elements where x scale + shift > 0 if relu. */
+    void (*norm_sums)(float *sum, float *dot, const float *dy, const float *x, const float *mean, const float *scale,
+                      const float *shift, int64_t rows, int64_t columns, bool relu);
+
+    /* dx = scale (dy - a - (x - mean) b), dy counting as 0 where x scale + shift <= 0 if relu. */
+    void (*norm_gradient)(float *dx, const float *dy, const float *x, const float *mean, const float *scale,
+                          const float *shift, const float *a, const float *b, int64_t rows, int64_t columns, bool relu);
+
+    void (*relu)(float *y, const float *x, int64_t count);
+    void (*relu_gradient)(float *dx, const float *dy, const float *y, int64_t count);
+    void (*add)(float *y, const float *a, const float *b, int64_t count);
+    void (*add_row)(float *y, const float *row, int64_t rows, int64_t columns);  /* y += row, each row */
+    void (*sum_rows)(float *sum, const float *x, int64_t rows, int64_t columns); /* sum += each row */
+    double (*sum_squares)(const float *x, int64_t count);
+    void (*axpy)(float *y, const float *x, float a, int64_t count);                             /* y += a x */
+    void (*multiply_add)(float *y, const float *a, const float *b, int64_t count, bool relu_a); /* y += a b */
+
+    /* y, index = larger of y and x, keeping y when equal; first = true overwrites. */
+    void (*pool_max)(float *y, uint8_t *index, const float *x, uint8_t tap, bool first, int64_t count);
+
+    /* dx += dy where index == tap */
+    void (*pool_gradient)(float *dx, const float *dy, const uint8_t *index, uint8_t tap, int64_t count);
+
+    void (*sgd)(const cpu_update *u, int64_t begin, int64_t end);
+    void (*rmsprop)(const cpu_update *u, int64_t begin, int64_t end);
+    void (*adam)(const cpu_update *u, int64_t begin, int64_t end);
+} cpu_kernels;
+
+extern const cpu_kernels deep__kernels_baseline;
+#ifdef DEEP_X86
+extern const cpu_kernels deep__kernels_avx2;
+extern const cpu_kernels deep__kernels_avx512;
+#endif
+
+/* For the kernel sources: the name of this compilation's variant. */
+#ifdef DEEP_KERNEL_ISA
+#define KERNEL_PASTE(name, isa)  deep__kernel_##name##_##isa
+#define KERNEL_EXPAND(name, isa) KERNEL_PASTE(name, isa)
+#define KERNEL(name)             KERNEL_EXPAND(name, DEEP_KERNEL_ISA)
+#endif
+
+#endif

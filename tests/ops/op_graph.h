@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_OP_GRAPH_H
+#define DEEP_OP_GRAPH_H
+
+/* A compiled graph of one op and, where it has one, its gradient, with memory of its own. */
+#include "backend/backend.h"
+#include "op_cases.h"
+
+enum { OP_VALUES = 32 };
+
+typedef struct op_graph {
+    deep_graph graph;
+    deep_value inputs[7];
+    deep_value output;       /* output 0 of the op */
+    deep_value dy;           /* a graph input of the output's shape; DEEP_NO_VALUE without gradient */
+    deep_value gradients[7]; /* per input */
+    int32_t input_count;
+    int32_t forward_end; /* nodes of the forward part */
+    deep_plan *plan;
+    const deep_backend *backend;
+    void *base[DEEP_SEGMENT_COUNT];
+} op_graph;
+
+void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real, int32_t threads,
+                   int32_t isa, bool gradient);
+void op_graph_close(op_graph *g);
+void op_graph_run(op_graph *g, int32_t first, int32_t end);
+
+/* Element of a floating-point value, whatever its type. */
+double op_graph_get(const op_graph *g, deep_value value, int64_t index);
+void op_graph_set(op_graph *g, deep_value value, int64_t index, double number);
+int64_t op_graph_elements(const op_graph *g, deep_value value);
+
+const deep_backend *deep__backend_ref_double(void);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/registry.h"
+#include "op_graph.h"
+#include "test.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* ---- gradients of the reference in double against finite differences ---- */
+
+static double objective(op_graph *g) /* <y, dy> */
+{
+    double sum = 0;
+    op_graph_run(g, 0, g->forward_end);
+    for (int64_t i = 0; i < op_graph_elements(g, g->output); ++i)
+        sum += op_graph_get(g, g->output, i) * op_graph_get(g, g->dy, i);
+    return sum;
+}
+
+/*
+ * Central difference by fourth order, whose error is O(step^4). A kink (ReLU, max) within the step spoils it: then two
+ * steps disagree, and the element is passed over; the test counts that at least 90 % of them were compared.
+ */
+static double difference(op_graph *g, deep_value x, int64_t i, double step)
+{
+    static const double offset[4] = {-2, -1, 1, 2}, weight[4] = {1, -8, 8, -1};
+    const double value = op_graph_get(g, x, i);
+    double sum = 0;
+    for (int k = 0; k < 4; ++k) {
+        op_graph_set(g, x, i, value + offset[k] * step);
+        sum += weight[k] * objective(g);
+    }
+    op_graph_set(g, x, i, value);
+    return sum / (12 * step);
+}
+
+enum { SAMPLES = 24 }; /* elements per input that are perturbed */
+
+static void check_gradient(op_graph *g, const op_case *c, int32_t k, double *gradient, int64_t *compared,
+                           int64_t *tried)
+{
+    const int64_t count = op_graph_elements(g, g->inputs[k]), stride = count > SAMPLES ? count / SAMPLES : 1;
+    double largest = 1;
+    for (int64_t i = 0; i < count; ++i)
+        if (fabs(gradient[i]) > largest) largest = fabs(gradient[i]);
+    for (int64_t i = 0; i < count; i += stride) {
+        const double wide = difference(g, g->inputs[k], i, 1e-3), narrow = difference(g, g->inputs[k], i, 5e-4);
+        ++*tried;
+        if (fabs(wide - narrow) > 1e-7 * largest) continue;
+        ++*compared;
+        ck_assert_msg(fabs(narrow - gradient[i]) <= 1e-6 * largest,
+                      "%s: input %d element %lld: gradient %.12g, difference %.12g", c->name, (int)k, (long long)i,
+                      gradient[i], narrow);
+    }
+}
+
+START_TEST(reference_gradients_agree_with_finite_differences)
+{
+    static double gradient[1 << 20];
+    const op_case *c = &op_cases[_i];
+    if (!c->differentiable) return;
+    op_graph g;
+    op_graph_open(&g, c, deep__backend_ref_double(), DEEP_DTYPE_F64, 1, DEEP_ISA_AUTO, true);
+    int64_t compared = 0, tried = 0;
+    for (int32_t k = 0; k < g.input_count; ++k) {
+        if (g.gradients[k] == DEEP_NO_VALUE) continue;
+        op_graph_run(&g, 0, g.graph.node_count);
+        ck_assert_int_le(op_graph_elements(&g, g.inputs[k]), 1 << 20);
+        for (int64_t i = 0; i < op_graph_elements(&g, g.inputs[k]); ++i)
+            gradient[i] = op_graph_get(&g, g.gradients[k], i);
+        check_gradient(&g, c, k, gradient, &compared, &tried);
+    }
+    ck_assert_msg(tried > 0 && compared * 10 >= tried * 9, "%s: only %lld of %lld elements compared", c->name,
+                  (long long)compared, (long long)tried);
+    op_graph_close(&g);
+}
+END_TEST
+
+/* The gradient of the loss itself: with respect to logits, seeded with 1. */
+START_TEST(loss_gradient_agrees_with_finite_differences)
+{
+    const op_case *loss = NULL, *slope = NULL;
+    for (int i = 0; i < op_case_count; ++i) {
+        if (op_cases[i].op == DEEP_OP_SOFTMAX_CROSS_ENTROPY) loss = &op_cases[i]; /* the smoothed one is last */
+        if (op_cases[i].op == DEEP_OP_SOFTMAX_CROSS_ENTROPY_GRAD) slope = &op_cases[i];
+    }
+    op_graph l, s;
+    op_graph_open(&l, loss, deep__backend_ref_double(), DEEP_DTYPE_F64, 1, DEEP_ISA_AUTO, false);
+    op_graph_open(&s, slope, deep__backend_ref_double(), DEEP_DTYPE_F64, 1, DEEP_ISA_AUTO, false);
+    op_graph_run(&s, 0, 1);
+    for (int64_t i = 0; i < op_graph_elements(&l, l.inputs[0]); ++i) {
+        const double value = op_graph_get(&l, l.inputs[0], i), step = 1e-4;
+        op_graph_set(&l, l.inputs[0], i, value + step);
+        op_graph_run(&l, 0, 1);
+        const double above = op_graph_get(&l, l.output, 0);
+        op_graph_set(&l, l.inputs[0], i, value - step);
+        op_graph_run(&l, 0, 1);
+        const double below = op_graph_get(&l, l.output, 0);
+        op_graph_set(&l, l.inputs[0], i, value);
+        ck_assert_double_eq_tol((above - below) / (2 * step), op_graph_get(&s, s.output, i), 1e-7);
+    }
+    op_graph_close(&l);
+    op_graph_close(&s);
+}
+END_TEST
+
+/* ---- the cpu backend against the reference, forward and gradients, in float ---- */
+
+static void compare(const op_graph *a, const op_graph *b, deep_value value, const char *name, const char *what)
+{
+    double largest = 0, worst = 0;
+    for (int64_t i = 0; i < op_graph_elements(b, value); ++i) {
+        const double wanted = op_graph_get(b, value, i), got = op_graph_get(a, value, i);
+        if (fabs(wanted) > largest) largest = fabs(wanted);
+        if (!isnan(worst) && !(fabs(wanted - got) <= worst)) worst = fabs(wanted - got);
+    }
+    ck_assert_msg(worst <= 2e-5 * largest, "%s: %s differs by %.3g, largest value %.3g", name, what, worst, largest);
+}
+
+static void compare_backends(const op_case *c, int32_t threads, int32_t isa)
+{
+    op_graph cpu, ref;
+    op_graph_open(&ref, c, deep__backend_ref(), DEEP_DTYPE_F32, 1, DEEP_ISA_AUTO, c->differentiable);
+    op_graph_open(&cpu, c, deep__backend_cpu(), DEEP_DTYPE_F32, threads, isa, c->differentiable);
+    op_graph_run(&ref, 0, ref.graph.node_count);
+    op_graph_run(&cpu, 0, cpu.graph.node_count);
+    for (int32_t k = 0; k < ref.graph.nodes[0].output_count; ++k)
+        compare(&cpu, &ref, ref.graph.nodes[0].outputs[k], c->name, "output");
+    for (int32_t k = 0; k < ref.input_count; ++k)
+        if (ref.gradients[k] != DEEP_NO_VALUE) compare(&cpu, &ref, ref.gradients[k], c->name, "gradient");
+    op_graph_close(&cpu);
+    op_graph_close(&ref);
+}
+
+START_TEST(cpu_agrees_with_the_reference)
+{
+    static const struct {
+        int32_t threads, isa;
+    } runs[] = {{1, DEEP_ISA_AUTO}, {2, DEEP_ISA_AUTO}, {3, DEEP_ISA_AVX2}, {2, DEEP_ISA_BASELINE}};
+    for (size_t r = 0; r < sizeof runs / sizeof runs[0]; ++r)
+        compare_backends(&op_cases[_i], runs[r].threads, runs[r].isa);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("ops");
+    TCase *tests = tcase_create("ops");
+    tcase_set_timeout(tests, 300);
+    tcase_add_loop_test(tests, reference_gradients_agree_with_finite_differences, 0, op_case_count);
+    tcase_add_test(tests, loss_gradient_agrees_with_finite_differences);
+    if (deep__backend_cpu() != NULL) tcase_add_loop_test(tests, cpu_agrees_with_the_reference, 0, op_case_count);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
