@@ -10,6 +10,8 @@ enum { ALIGNMENT = 64 };
 /* ---- what differs between oneDNN 2.x and 3.x ---- */
 
 #if DNNL_VERSION_MAJOR >= 3
+#define NO_ISA_CAP dnnl_cpu_isa_default
+
 typedef dnnl_memory_desc_t layout; /* an opaque handle */
 typedef const_dnnl_memory_desc_t layout_view;
 
@@ -28,6 +30,8 @@ static void layout_free(layout *l)
     if (*l != NULL) dnnl_memory_desc_destroy(*l);
 }
 #else
+#define NO_ISA_CAP dnnl_cpu_isa_all
+
 typedef dnnl_memory_desc_t layout; /* a plain struct */
 typedef const dnnl_memory_desc_t *layout_view;
 
@@ -109,7 +113,7 @@ deep_status deep__onednn_cap_isa(const deep_host *host, int32_t isa)
     static const dnnl_cpu_isa_t caps[] = {
         [DEEP_ISA_BASELINE] = dnnl_cpu_isa_sse41,
         [DEEP_ISA_AVX2] = dnnl_cpu_isa_avx2,
-        [DEEP_ISA_AVX512] = dnnl_cpu_isa_all,
+        [DEEP_ISA_AVX512] = NO_ISA_CAP,
     };
     if (isa == DEEP_ISA_AUTO) return DEEP_OK;
     pthread_mutex_lock(&lock);
