@@ -1,16 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs the Debian or Ubuntu packages that are missing: packages.sh build|test
+# Installs the Debian or Ubuntu packages that are missing: packages.sh build|test|ci
 # Asks before it uses sudo; does not ask when it runs as root.
 set -eu
 
 build='gcc libc6-dev meson ninja-build pkgconf libpng-dev libjpeg-dev libjansson-dev libxxhash-dev libmd-dev libdnnl-dev'
 test="$build g++ check python3"
+ci="$test cmake abigail-tools clang-14 libclang-rt-14-dev clang-format-14 locales" # Debian 12's
 
 case "${1:-}" in
 build) wanted=$build ;;
 test) wanted=$test ;;
-*) echo "usage: packages.sh build|test" >&2; exit 2 ;;
+ci) wanted=$ci ;;
+*) echo "usage: packages.sh build|test|ci" >&2; exit 2 ;;
 esac
 
 command -v dpkg-query >/dev/null || {
