@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands.h"
+#include "json_out.h"
+#include "options.h"
+#include "output.h"
+
+#include <deep/deep.h>
+
+typedef struct devices_settings {
+    int32_t json;
+} devices_settings;
+
+static const option_row rows[] = {
+    {"json", 0, OPTION_FLAG, NULL, "print one JSON object", offsetof(devices_settings, json), 0, 0, NULL},
+    {0},
+};
+static const command_help help = {"devices [--json]", "Lists the devices that can compute, the preferred one first.",
+                                  NULL, 0, 0};
+
+static void print_device(const deep_device *device)
+{
+    printf("%-6s %-13s %3d threads  %s\n", device->name, device->available ? "available" : "not available",
+           device->threads, device->description);
+}
+
+static void add_device(json_out *json, const deep_device *device)
+{
+    json_open(json, NULL, '{');
+    json_text(json, "name", device->name);
+    json_text(json, "description", device->description);
+    json_bool(json, "available", device->available != 0);
+    json_int(json, "threads", device->threads);
+    json_close(json, '}');
+}
+
+int cmd_devices(int argc, char **argv)
+{
+    devices_settings settings = {0};
+    int first;
+    const int code = options_parse(&help, rows, argc, argv, &settings, &first);
+    if (code != OPTIONS_GO_ON) return code;
+    json_out json = {0};
+    json_open(&json, NULL, '{');
+    json_open(&json, "devices", '[');
+    for (int32_t i = 0; i < deep_device_count(); ++i) {
+        deep_device device = {.struct_size = sizeof device};
+        const deep_status status = deep_device_info(i, &device);
+        if (status != DEEP_OK) {
+            json_free(&json);
+            return fail_with(status);
+        }
+        if (settings.json)
+            add_device(&json, &device);
+        else
+            print_device(&device);
+    }
+    json_close(&json, ']');
+    json_close(&json, '}');
+    if (settings.json) json_print_line(&json, stdout);
+    json_free(&json);
+    return EXIT_OK;
+}

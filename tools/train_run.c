@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _POSIX_C_SOURCE 200809L
+#include "train_run.h"
+
+#include "output.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+/* The folder that `path` stands in. */
+static void parent_of(char *out, size_t size, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        snprintf(out, size, ".");
+    else
+        snprintf(out, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+static int fail_output(const char *path, const char *reason)
+{
+    say_error("%s: cannot be written: %s", path, reason);
+    return EXIT_INPUT_OUTPUT;
+}
+
+int train_run_check(const char *model_path)
+{
+    char parent[RUN_PATH_SIZE], folder[RUN_PATH_SIZE];
+    struct stat info;
+    parent_of(parent, sizeof parent, model_path);
+    snprintf(folder, sizeof folder, "%s.run", model_path);
+    if (stat(parent, &info) != 0) return fail_output(model_path, strerror(errno));
+    if (!S_ISDIR(info.st_mode)) return fail_output(model_path, "its folder is not a folder");
+    if (access(parent, W_OK | X_OK) != 0) return fail_output(model_path, strerror(errno));
+    if (stat(model_path, &info) == 0 && !S_ISREG(info.st_mode)) return fail_output(model_path, "is not a regular file");
+    if (stat(folder, &info) != 0) return EXIT_OK;
+    if (!S_ISDIR(info.st_mode)) return fail_output(folder, "is not a folder");
+    return access(folder, W_OK | X_OK) == 0 ? EXIT_OK : fail_output(folder, strerror(errno));
+}
+
+int train_run_check_space(const char *model_path, const deep_model *model, int32_t batch)
+{
+    char parent[RUN_PATH_SIZE];
+    struct statvfs disk;
+    deep_memory_estimate need = {.struct_size = sizeof need};
+    parent_of(parent, sizeof parent, model_path);
+    const deep_status status = deep_model_memory_estimate(model, batch, 1, &need);
+    if (status != DEEP_OK) return fail_with(status);
+    if (statvfs(parent, &disk) != 0) return EXIT_OK; /* unknown: the write itself will tell */
+    const double wanted =
+        (double)need.weights + 2 * (double)(need.weights + need.optimizer); /* two checkpoints are kept */
+    const double have = (double)disk.f_bavail * (double)disk.f_frsize;
+    if (wanted <= have) return EXIT_OK;
+    say_error("%s: %.0f MiB are needed for the model and its checkpoints, %.0f MiB are free", parent, wanted / 1048576,
+              have / 1048576);
+    return EXIT_INPUT_OUTPUT;
+}
+
+static void path_in(char *out, const char *folder, const char *name)
+{
+    const int length = snprintf(out, RUN_PATH_SIZE, "%s/%s", folder, name);
+    if (length >= RUN_PATH_SIZE) out[0] = '\0'; /* cannot be: the length of -o is limited */
+}
+
+/* True when the list at `path` names exactly the images of `dataset`. */
+static bool list_is_same(const char *path, const deep_dataset *dataset)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    int64_t count = 0;
+    bool same = true;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) return false;
+    while (same && getline(&line, &capacity, file) > 0) {
+        const char *name = deep_dataset_name(dataset, count), *tab = strrchr(line, '\t');
+        same = name != NULL && tab != NULL && strlen(name) == (size_t)(tab - line) &&
+               memcmp(name, line, strlen(name)) == 0 && strtol(tab + 1, NULL, 10) == deep_dataset_label(dataset, count);
+        ++count;
+    }
+    free(line);
+    fclose(file);
+    return same && count == deep_dataset_size(dataset);
+}
+
+static int check_lists(const char *folder, const train_data *data)
+{
+    char train[RUN_PATH_SIZE], valid[RUN_PATH_SIZE];
+    path_in(train, folder, "train.txt");
+    path_in(valid, folder, "val.txt");
+    if (list_is_same(train, data->train) && (data->valid == NULL || list_is_same(valid, data->valid))) return EXIT_OK;
+    say_error("%s: the training images are not those that the checkpoint was made with; use the same data, seed and "
+              "--valid, or leave "
+              "out --resume",
+              folder);
+    return EXIT_DATASET;
+}
+
+static int save_lists(const char *folder, const train_data *data)
+{
+    char path[RUN_PATH_SIZE];
+    path_in(path, folder, "train.txt");
+    deep_status status = deep_dataset_save(data->train, path);
+    path_in(path, folder, "val.txt");
+    if (status == DEEP_OK && data->valid != NULL) status = deep_dataset_save(data->valid, path);
+    return status == DEEP_OK ? EXIT_OK : fail_with(status);
+}
+
+int train_run_open(train_run *run, const char *model_path, const train_data *data, bool resume)
+{
+    char log[RUN_PATH_SIZE];
+    *run = (train_run){.epoch_began = now_seconds()};
+    snprintf(run->folder, sizeof run->folder, "%s.run", model_path);
+    path_in(run->checkpoint, run->folder, "checkpoint.safetensors");
+    path_in(run->report, run->folder, "report.html");
+    path_in(log, run->folder, "log.jsonl");
+    const bool goes_on = resume && access(run->checkpoint, F_OK) == 0;
+    if (resume && !goes_on) say_note("no checkpoint in %s: training starts from the beginning", run->folder);
+    int code = goes_on ? check_lists(run->folder, data) : EXIT_OK;
+    if (code != EXIT_OK) return code;
+    if (mkdir(run->folder, 0777) != 0 && errno != EEXIST) return fail_output(run->folder, strerror(errno));
+    if (!goes_on) code = save_lists(run->folder, data);
+    if (code != EXIT_OK) return code;
+    run->log = fopen(log, goes_on ? "ab" : "wb");
+    return run->log != NULL ? EXIT_OK : fail_output(log, strerror(errno));
+}
+
+bool train_run_log_epoch(train_run *run, const deep_progress *now)
+{
+    const double time = now_seconds();
+    json_out json = {0};
+    json_open(&json, NULL, '{');
+    json_int(&json, "epoch", now->epoch);
+    json_int(&json, "epochs", now->epochs);
+    json_real(&json, "loss", now->loss);
+    json_real(&json, "accuracy", now->accuracy);
+    if (now->has_valid) {
+        json_real(&json, "valid_loss", now->valid_loss);
+        json_real(&json, "valid_accuracy", now->valid_accuracy);
+    }
+    json_real(&json, "learning_rate", now->learning_rate);
+    json_real(&json, "images_per_second", now->images_per_second);
+    json_real(&json, "seconds", time - run->epoch_began);
+    json_close(&json, '}');
+    const bool written = json_print_line(&json, run->log);
+    json_free(&json);
+    run->epoch_began = time;
+    return written;
+}
+
+void train_run_close(train_run *run)
+{
+    if (run->log != NULL) fclose(run->log);
+    run->log = NULL;
+}
