@@ -7,6 +7,11 @@
 static const double BN_EPSILON = 1e-3; /* keras.applications.Xception; likewise the momentum, Keras's default */
 static const double BN_MOMENTUM = 0.99;
 
+double deep__batch_norm_momentum(void)
+{
+    return BN_MOMENTUM;
+}
+
 enum { PARAM_ALIGNMENT = 16 }; /* floats: 64 bytes */
 
 static size_t real_size(const deep_network *net)
@@ -102,7 +107,7 @@ deep_activation deep__layer_batch_norm(deep_network *net, deep_activation x, con
     const deep_value beta = add_param(net, name, "beta", DEEP_ROLE_BETA, 1, &channels);
     const deep_value mean = add_param(net, name, "moving_mean", DEEP_ROLE_MEAN, 1, &channels);
     const deep_value variance = add_param(net, name, "moving_variance", DEEP_ROLE_VARIANCE, 1, &channels);
-    const deep_attr attr = {.norm = {.epsilon = BN_EPSILON, .momentum = BN_MOMENTUM}};
+    const deep_attr attr = {.norm = {.epsilon = BN_EPSILON}};
     if (net->mode == DEEP_MODE_INFER || (net->frozen != NULL && net->frozen[first]))
         return DEEP_GRAPH_ADD(net->graph, DEEP_OP_BATCH_NORM_INFER, &attr, x, gamma, beta, mean, variance);
     const int64_t rows = extent(net, x, 0) * extent(net, x, 1) * extent(net, x, 2);

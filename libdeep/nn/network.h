@@ -77,6 +77,9 @@ deep_status deep__network_build(deep_network *net, deep_graph *graph, const deep
                                 enum deep_mode mode, const uint8_t *frozen);
 void deep__network_free(deep_network *net);
 
+/* Keras's momentum of the running statistics. */
+double deep__batch_norm_momentum(void);
+
 /* The figure-5 network of Chollet's paper (arch_xception.c). */
 void deep__xception_build(deep_network *net, const deep_arch *arch);
 

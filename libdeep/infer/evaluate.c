@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "infer/evaluate.h"
+
+#include <string.h>
+
+enum { DEFAULT_BATCH = 16 };
+
+deep_status deep__check_classes(const deep_model *model, const deep_dataset *dataset)
+{
+    const deep_classes *classes = deep_dataset_classes(dataset);
+    const int32_t count = deep_classes_count(classes);
+    if (count != model->arch.classes)
+        return deep__fail(DEEP_ERROR_DATASET, "the dataset has %" PRId32 " classes, the model %" PRId32, count,
+                          model->arch.classes);
+    for (int32_t c = 0; c < count; ++c)
+        if (strcmp(deep_classes_name(classes, c), deep_model_class_name(model, c)) != 0)
+            return deep__fail(DEEP_ERROR_DATASET,
+                              "class %" PRId32 " is \"%.100s\" in the dataset, \"%.100s\" in the model", c,
+                              deep_classes_name(classes, c), deep_model_class_name(model, c));
+    return DEEP_OK;
+}
+
+static deep_status collect(deep_session *session, deep_loader *loader, float *probabilities, int32_t *labels,
+                           const deep_evaluate_hook *hook)
+{
+    const int32_t classes = session->model->arch.classes;
+    const int64_t steps = deep__loader_steps(loader);
+    int64_t row = 0;
+    DEEP_TRY(deep__loader_begin(loader, 0, 0));
+    for (int64_t step = 1;; ++step) {
+        const float *input;
+        const int32_t *batch_labels;
+        int32_t n;
+        DEEP_TRY(deep__context_check_cancel(session->model->context));
+        DEEP_TRY(deep__loader_next(loader, &input, &batch_labels, &n));
+        if (n == 0) return DEEP_OK;
+        DEEP_TRY(deep_session_run(session, input, n, NULL, probabilities + row * classes));
+        memcpy(labels + row, batch_labels, (size_t)n * sizeof *labels);
+        row += n;
+        if (hook != NULL && hook->step(hook->user, step, steps) != 0)
+            return deep__fail(DEEP_ERROR_CANCELLED, "cancelled");
+    }
+}
+
+deep_status deep__evaluate_with(deep_session *session, deep_loader *loader, int64_t count,
+                                const deep_evaluate_hook *hook, deep_metrics **out)
+{
+    deep_context *context = session->model->context;
+    const int32_t classes = session->model->arch.classes;
+    float *probabilities = NULL;
+    int32_t *labels = NULL;
+    deep_status status = deep__alloc(&probabilities, &context->allocator, (size_t)count * (size_t)classes,
+                                     sizeof(float), "probabilities");
+    if (status == DEEP_OK) status = deep__alloc(&labels, &context->allocator, (size_t)count, sizeof *labels, "labels");
+    if (status == DEEP_OK) status = collect(session, loader, probabilities, labels, hook);
+    if (status == DEEP_OK) status = deep_metrics_compute(out, context, probabilities, labels, count, classes);
+    deep__free(&context->allocator, labels);
+    deep__free(&context->allocator, probabilities);
+    return status;
+}
+
+deep_status deep_model_evaluate(const deep_model *model, const deep_dataset *dataset, const deep_predict_options *given,
+                                deep_metrics **out)
+{
+    deep_predict_options options;
+    DEEP_REQUIRE_OUT(out);
+    DEEP_REQUIRE(model != NULL, "model is NULL");
+    DEEP_REQUIRE(dataset != NULL, "dataset is NULL");
+    DEEP_TRY(deep__context_check(model->context));
+    DEEP_TRY(deep__predict_options_read(&options, given, DEFAULT_BATCH));
+    DEEP_TRY(deep__check_classes(model, dataset));
+    deep_session *session = NULL;
+    deep_loader *loader = NULL;
+    const deep_loader_options loading = {
+        .batch = options.batch, .workers = options.workers, .preprocess = model->preprocess};
+    deep_status status = deep__session_acquire(&session, model, options.batch);
+    if (status == DEEP_OK) status = deep__loader_create(&loader, dataset, &loading);
+    if (status == DEEP_OK) status = deep__evaluate_with(session, loader, deep_dataset_size(dataset), NULL, out);
+    deep__loader_free(loader);
+    if (session != NULL) deep__session_release(session);
+    return status;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_INFER_PROGRAM_H
+#define DEEP_INFER_PROGRAM_H
+
+/*
+ * A network compiled for one batch size and one purpose. It owns its plan but no tensor memory: intermediates live in a workspace,
+ * which programs that never run at the same time share.
+ */
+#include "backend/registry.h"
+#include "model/model.h"
+#include "nn/network.h"
+
+/* Memory for intermediates and scratch, as large as the largest program that was added. */
+typedef struct deep_workspace {
+    const deep_allocator *allocator;
+    void *arena;
+    void *scratch;
+    size_t arena_bytes;
+    size_t scratch_bytes;
+} deep_workspace;
+
+/* Grows the workspace; what it held is lost. */
+deep_status deep__workspace_reserve(deep_workspace *workspace, size_t arena_bytes, size_t scratch_bytes);
+void deep__workspace_free(deep_workspace *workspace);
+
+typedef struct deep_program {
+    deep_context *context;
+    deep_graph graph;
+    deep_network net;
+    deep_plan *plan;
+    size_t scratch_bytes;
+} deep_program;
+
+/* Clears, and builds the model's network for `batch` images: program->graph and ->net, for the caller to add to. */
+deep_status deep__program_build(deep_program *program, const deep_model *model, int32_t batch, enum deep_mode mode);
+
+/* Places the intermediates and compiles for the context's device. */
+deep_status deep__program_compile(deep_program *program, int32_t threads);
+
+/* Always call it, also after a failed build. */
+void deep__program_free(deep_program *program);
+
+/*
+ * Runs nodes first .. end - 1. `base` has the segments that are not the workspace's: parameters, gradients, slots, inputs; the
+ * workspace's are filled in.
+ */
+deep_status deep__program_run(const deep_program *program, const deep_workspace *workspace,
+                              void *base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end);
+
+/* Where a value of the arena stands. */
+void *deep__program_value(const deep_program *program, const deep_workspace *workspace, deep_value value);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_INFER_SESSION_H
+#define DEEP_INFER_SESSION_H
+
+#include "infer/program.h"
+
+#include <deep/session.h>
+
+struct deep_session {
+    const deep_model *model;
+    deep_program program;
+    deep_workspace *workspace; /* its own, or a trainer's */
+    deep_workspace own_workspace;
+    deep_value probabilities;
+    float *input; /* batch x size x size x 3, for partly filled batches */
+    int32_t batch;
+    bool holds_model;
+    deep_session *next; /* in the model's cache of idle sessions */
+};
+
+/*
+ * With `workspace`, which must outlive the session, the session computes in it and does not hold the model: for a trainer, which has the
+ * model alone.
+ */
+deep_status deep__session_create(deep_session **out, const deep_model *model, int32_t batch, int32_t threads,
+                                 deep_workspace *workspace);
+
+/* The network for inference with a softmax behind it; free the program also after a failure. */
+deep_status deep__session_program(deep_program *program, deep_value *probabilities, const deep_model *model,
+                                  int32_t batch, int32_t threads);
+
+/* A whole batch, without checks. */
+deep_status deep__session_compute(deep_session *session, const float *input);
+
+/* batch x classes, of the last run. */
+const float *deep__session_probabilities(const deep_session *session);
+
+/* A session from the model's idle ones, or a new one; give it back with deep__session_release(). */
+deep_status deep__session_acquire(deep_session **out, const deep_model *model, int32_t batch);
+void deep__session_release(deep_session *session);
+
+/* Checked options with the defaults filled in. */
+deep_status deep__predict_options_read(deep_predict_options *options, const deep_predict_options *given,
+                                       int32_t default_batch);
+
+#endif

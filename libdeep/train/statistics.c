@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/statistics.h"
+
+#include "base/rng.h"
+#include "graph/passes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_IMAGES = 1024 };
+
+typedef struct keyed_image {
+    uint64_t key;
+    int64_t index;
+} keyed_image;
+
+static int by_key(const void *a, const void *b)
+{
+    const keyed_image *x = a, *y = b;
+    if (x->key != y->key) return x->key < y->key ? -1 : 1;
+    return x->index < y->index ? -1 : 1;
+}
+
+/* The images, whole batches of them when there are enough for one. */
+static deep_status choose_images(deep_statistics *s, int64_t size, int64_t *count)
+{
+    const deep_allocator *allocator = &s->trainer->model->context->allocator;
+    const int64_t batch = s->trainer->options.batch;
+    keyed_image *keyed;
+    *count = size < MAX_IMAGES ? size : MAX_IMAGES;
+    if (*count > batch) *count -= *count % batch;
+    DEEP_TRY(deep__alloc(&s->images, allocator, (size_t)*count, sizeof *s->images, "image order"));
+    DEEP_TRY(deep__alloc(&keyed, allocator, (size_t)size, sizeof *keyed, "image order"));
+    for (int64_t i = 0; i < size; ++i)
+        keyed[i] =
+            (keyed_image){deep__rng_key(deep__rng(s->trainer->options.seed, DEEP_RNG_STATISTICS, (uint64_t)i, 0)), i};
+    qsort(keyed, (size_t)size, sizeof *keyed, by_key);
+    for (int64_t i = 0; i < *count; ++i)
+        s->images[i] = keyed[i].index;
+    deep__free(allocator, keyed);
+    return DEEP_OK;
+}
+
+static deep_status compile(deep_statistics *s, int32_t batch)
+{
+    deep_program *program = &s->program;
+    deep_graph *graph = &program->graph;
+    DEEP_TRY(deep__program_build(program, s->trainer->model, batch, DEEP_MODE_STATISTICS));
+    for (int32_t i = 0; i < program->net.norm_count; ++i)
+        graph->values[program->net.norms[i].mean].keep = graph->values[program->net.norms[i].variance].keep = true;
+    DEEP_TRY(deep__pass_fuse_relu(graph));
+    DEEP_TRY(deep__program_compile(program, s->trainer->model->context->threads));
+    return deep__workspace_reserve(&s->trainer->workspace, graph->arena_bytes, program->scratch_bytes);
+}
+
+static deep_status create(deep_statistics *s, const deep_dataset *train)
+{
+    const deep_model *model = s->trainer->model;
+    const deep_allocator *allocator = &model->context->allocator;
+    const size_t elements = (size_t)model->params.elements;
+    const deep_fit_options *o = &s->trainer->options;
+    int64_t count;
+    DEEP_TRY(choose_images(s, deep_dataset_size(train), &count));
+    const int32_t batch = count < o->batch ? (int32_t)count : o->batch;
+    DEEP_TRY(compile(s, batch));
+    DEEP_TRY(deep__alloc(&s->mean, allocator, elements, sizeof *s->mean, "statistics"));
+    DEEP_TRY(deep__alloc(&s->square, allocator, elements, sizeof *s->square, "statistics"));
+    DEEP_TRY(deep__alloc(&s->running, allocator, elements, sizeof *s->running, "statistics"));
+    const deep_loader_options loading = {.batch = batch,
+                                         .workers = o->workers,
+                                         .cache_bytes = o->cache_bytes / 2,
+                                         .subset = s->images,
+                                         .subset_count = count,
+                                         .preprocess = model->preprocess};
+    return deep__loader_create(&s->loader, train, &loading);
+}
+
+deep_status deep__statistics_create(deep_statistics *statistics, deep_trainer *trainer, const deep_dataset *train)
+{
+    *statistics = (deep_statistics){.trainer = trainer};
+    const deep_status status = create(statistics, train);
+    if (status != DEEP_OK) deep__statistics_free(statistics);
+    return status;
+}
+
+void deep__statistics_free(deep_statistics *statistics)
+{
+    if (statistics->trainer == NULL) return;
+    const deep_allocator *allocator = &statistics->trainer->model->context->allocator;
+    deep__loader_free(statistics->loader);
+    deep__program_free(&statistics->program);
+    deep__free(allocator, statistics->running);
+    deep__free(allocator, statistics->square);
+    deep__free(allocator, statistics->mean);
+    deep__free(allocator, statistics->images);
+    *statistics = (deep_statistics){0};
+}
+
+static const float *site_value(const deep_statistics *s, deep_value value)
+{
+    return deep__program_value(&s->program, &s->trainer->workspace, value);
+}
+
+static void add_batch(deep_statistics *s, double weight)
+{
+    const deep_param_spec *specs = s->trainer->model->params.specs;
+    for (int32_t i = 0; i < s->program.net.norm_count; ++i) {
+        const deep_norm_site *site = &s->program.net.norms[i];
+        const deep_param_spec *spec = &specs[site->mean_param];
+        const float *mean = site_value(s, site->mean), *variance = site_value(s, site->variance);
+        for (int64_t c = 0; c < spec->elements; ++c) {
+            const double m = (double)mean[c];
+            s->mean[spec->offset + c] += weight * m;
+            s->square[spec->offset + c] += weight * ((double)variance[c] + m * m);
+        }
+    }
+}
+
+static deep_status pool(deep_statistics *s)
+{
+    const double weight = 1.0 / (double)deep__loader_steps(s->loader); /* batches are of one size */
+    const size_t elements = (size_t)s->trainer->model->params.elements;
+    memset(s->mean, 0, elements * sizeof *s->mean);
+    memset(s->square, 0, elements * sizeof *s->square);
+    DEEP_TRY(deep__loader_begin(s->loader, 0, 0));
+    for (;;) {
+        const float *input;
+        const int32_t *labels;
+        int32_t n;
+        DEEP_TRY(deep__context_check_cancel(s->trainer->model->context));
+        DEEP_TRY(deep__loader_next(s->loader, &input, &labels, &n));
+        if (n == 0) return DEEP_OK;
+        void *base[DEEP_SEGMENT_COUNT] = {NULL};
+        union {
+            const void *in;
+            void *out;
+        } images = {input};
+        base[DEEP_SEGMENT_PARAM] = s->trainer->model->values;
+        base[DEEP_SEGMENT_INPUT + DEEP_INPUT_IMAGES] = images.out;
+        DEEP_TRY(deep__program_run(&s->program, &s->trainer->workspace, base, 0, s->program.graph.node_count));
+        add_batch(s, weight);
+    }
+}
+
+/* Copies the running statistics of all sites from one buffer of the model's layout to another. */
+static void copy_sites(const deep_statistics *s, float *to, const float *from)
+{
+    const deep_param_spec *specs = s->trainer->model->params.specs;
+    for (int32_t i = 0; i < s->program.net.norm_count; ++i)
+        for (int32_t k = 0; k < 2; ++k) {
+            const deep_param_spec *spec = &specs[s->program.net.norms[i].mean_param + k];
+            memcpy(to + spec->offset, from + spec->offset, (size_t)spec->elements * sizeof *to);
+        }
+}
+
+deep_status deep__statistics_apply(deep_statistics *s)
+{
+    deep_model *model = s->trainer->model;
+    DEEP_TRY(pool(s));
+    copy_sites(s, s->running, model->values);
+    for (int32_t i = 0; i < s->program.net.norm_count; ++i) {
+        const deep_norm_site *site = &s->program.net.norms[i];
+        const deep_param_spec *mean = &model->params.specs[site->mean_param];
+        const deep_param_spec *variance = &model->params.specs[site->variance_param];
+        for (int64_t c = 0; c < mean->elements; ++c) {
+            const double m = s->mean[mean->offset + c], v = s->square[mean->offset + c] - m * m;
+            model->values[mean->offset + c] = (float)m;
+            model->values[variance->offset + c] = v > 0 ? (float)v : 0;
+        }
+    }
+    s->swapped = true;
+    return DEEP_OK;
+}
+
+void deep__statistics_restore(deep_statistics *s)
+{
+    if (!s->swapped) return;
+    copy_sites(s, s->trainer->model->values, s->running);
+    s->swapped = false;
+}

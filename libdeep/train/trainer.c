@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/options.h"
+#include "train/step.h"
+
+#include <math.h>
+#include <string.h>
+
+static deep_status allocate(deep_trainer *trainer)
+{
+    const deep_allocator *allocator = &trainer->model->context->allocator;
+    const size_t elements = (size_t)trainer->model->params.elements, classes = (size_t)trainer->model->arch.classes;
+    trainer->slot_count = deep__optimizer_slots(&trainer->options);
+    DEEP_TRY(deep__alloc_zero(&trainer->gradients, allocator, elements, sizeof(float), "gradients"));
+    DEEP_TRY(deep__alloc_zero(&trainer->slots, allocator, elements * (size_t)trainer->slot_count, sizeof(float),
+                              "optimizer slots"));
+    DEEP_TRY(deep__alloc(&trainer->class_weights, allocator, classes, sizeof(float), "class weights"));
+    for (size_t c = 0; c < classes; ++c)
+        trainer->class_weights[c] = 1;
+    return DEEP_OK;
+}
+
+deep_status deep__trainer_init(deep_trainer *trainer, deep_model *model, const deep_fit_options *options)
+{
+    *trainer = (deep_trainer){.model = model, .options = *options, .learning_rate = options->learning_rate};
+    trainer->workspace.allocator = &model->context->allocator;
+    return allocate(trainer);
+}
+
+void deep__trainer_release(deep_trainer *trainer)
+{
+    const deep_allocator *allocator = &trainer->model->context->allocator;
+    for (int32_t i = 0; i < DEEP_STEP_PROGRAMS; ++i)
+        if (trainer->programs[i].batch != 0) deep__program_free(&trainer->programs[i].program);
+    deep__workspace_free(&trainer->workspace);
+    deep__free(allocator, trainer->class_weights);
+    deep__free(allocator, trainer->slots);
+    deep__free(allocator, trainer->gradients);
+}
+
+deep_status deep_trainer_create(deep_trainer **out, deep_model *model, const deep_fit_options *given)
+{
+    DEEP_REQUIRE_OUT(out);
+    DEEP_REQUIRE(model != NULL, "model is NULL");
+    DEEP_TRY(deep__context_check(model->context));
+    deep_fit_options options;
+    deep_trainer *trainer;
+    DEEP_TRY(deep__fit_options_read(&options, given));
+    DEEP_TRY(deep__alloc_zero(&trainer, &model->context->allocator, 1, sizeof *trainer, "trainer"));
+    trainer->model = model;
+    deep_status status = deep__model_own(model);
+    const bool owns = status == DEEP_OK;
+    if (status == DEEP_OK) status = deep__trainer_init(trainer, model, &options);
+    trainer->owns_model = owns;
+    deep_step_program *program;
+    if (status == DEEP_OK)
+        status = deep__step_program(&program, trainer, options.batch); /* a lack of memory shows now */
+    if (status != DEEP_OK) {
+        deep_trainer_free(trainer);
+        return status;
+    }
+    *out = trainer;
+    return DEEP_OK;
+}
+
+void deep_trainer_free(deep_trainer *trainer)
+{
+    if (trainer == NULL) return;
+    deep_model *model = trainer->model;
+    deep__trainer_release(trainer);
+    if (trainer->owns_model) deep__model_disown(model);
+    deep__free(&model->context->allocator, trainer);
+}
+
+/* ---- steps ---- */
+
+static void bind(const deep_trainer *trainer, void *base[DEEP_SEGMENT_COUNT])
+{
+    base[DEEP_SEGMENT_PARAM] = trainer->model->values;
+    base[DEEP_SEGMENT_GRAD] = trainer->gradients;
+    base[DEEP_SEGMENT_SLOT] = trainer->slots;
+    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_CLASS_WEIGHTS] = trainer->class_weights;
+}
+
+static deep_status check_batch(const deep_trainer *trainer, const float *input, const int32_t *labels, int32_t n)
+{
+    DEEP_REQUIRE(trainer != NULL, "trainer is NULL");
+    DEEP_TRY(deep__context_check(trainer->model->context));
+    DEEP_REQUIRE(input != NULL && labels != NULL, "input or labels is NULL");
+    DEEP_REQUIRE(n >= 1 && n <= trainer->options.batch, "n is %" PRId32 ", not 1 to the trainer's batch %" PRId32, n,
+                 trainer->options.batch);
+    for (int32_t i = 0; i < n; ++i)
+        DEEP_REQUIRE(labels[i] >= 0 && labels[i] < trainer->model->arch.classes,
+                     "label %" PRId32 " of image %" PRId32 " is not 0 to %" PRId32, labels[i], i,
+                     trainer->model->arch.classes - 1);
+    return DEEP_OK;
+}
+
+static deep_status read_result(const deep_trainer *trainer, const deep_step_program *p, deep_step *out)
+{
+    const float *loss = deep__program_value(&p->program, &trainer->workspace, p->result);
+    const float *norm = deep__program_value(&p->program, &trainer->workspace, p->norm);
+    deep_step result = {
+        .loss = (double)loss[0], .correct = (int64_t)loss[1], .gradient_norm = (double)norm[0], .step = trainer->step};
+    if (out != NULL) DEEP_TRY(deep__result_write(out, sizeof result, &result, sizeof result, "deep_step"));
+    if (!isfinite(loss[0]) || norm[1] == 0)
+        return deep__fail(DEEP_ERROR_DIVERGED, "step %" PRId64 ": the %s is not finite", trainer->step + 1,
+                          isfinite(loss[0]) ? "gradient" : "loss");
+    return DEEP_OK;
+}
+
+deep_status deep_trainer_gradients(deep_trainer *trainer, const float *input, const int32_t *labels, int32_t n,
+                                   deep_step *result)
+{
+    DEEP_TRY(check_batch(trainer, input, labels, n));
+    deep_step_program *p;
+    trainer->current = NULL;
+    DEEP_TRY(deep__step_program(&p, trainer, n));
+    int64_t counter[2] = {(int64_t)trainer->options.seed, trainer->step};
+    void *base[DEEP_SEGMENT_COUNT] = {NULL};
+    union {
+        const void *in;
+        void *out;
+    } images = {input}, classes = {labels}; /* a plan reads its inputs alone */
+    bind(trainer, base);
+    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_IMAGES] = images.out;
+    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_LABELS] = classes.out;
+    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_COUNTER] = counter;
+    DEEP_TRY(deep__program_run(&p->program, &trainer->workspace, base, 0, p->update_begin));
+    DEEP_TRY(read_result(trainer, p, result));
+    trainer->current = p;
+    return DEEP_OK;
+}
+
+deep_status deep_trainer_apply(deep_trainer *trainer)
+{
+    DEEP_REQUIRE(trainer != NULL, "trainer is NULL");
+    DEEP_TRY(deep__context_check(trainer->model->context));
+    deep_step_program *p = trainer->current;
+    if (p == NULL) return deep__fail(DEEP_ERROR_STATE, "there are no gradients to apply");
+    const deep_fit_options *o = &trainer->options;
+    const double t = (double)(trainer->step + 1), rate = trainer->learning_rate;
+    float hyper[DEEP_HYPER_COUNT];
+    hyper[DEEP_HYPER_RATE] = (float)rate;
+    hyper[DEEP_HYPER_ADAM_RATE] = (float)(rate * sqrt(1 - pow(o->beta2, t)) / (1 - pow(o->beta1, t)));
+    void *base[DEEP_SEGMENT_COUNT] = {NULL};
+    bind(trainer, base);
+    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_HYPER] = hyper;
+    DEEP_TRY(deep__program_run(&p->program, &trainer->workspace, base, p->update_begin, p->program.graph.node_count));
+    trainer->current = NULL;
+    trainer->step++;
+    return DEEP_OK;
+}
+
+deep_status deep_trainer_step(deep_trainer *trainer, const float *input, const int32_t *labels, int32_t n,
+                              deep_step *result)
+{
+    DEEP_TRY(deep_trainer_gradients(trainer, input, labels, n, result));
+    return deep_trainer_apply(trainer);
+}
+
+deep_status deep_trainer_gradient(deep_trainer *trainer, int32_t index, float **values, int64_t *count)
+{
+    DEEP_REQUIRE(trainer != NULL, "trainer is NULL");
+    DEEP_REQUIRE(values != NULL && count != NULL, "values or count is NULL");
+    const deep_param_list *params = &trainer->model->params;
+    DEEP_REQUIRE(index >= 0 && index < params->count, "parameter %" PRId32 " of %" PRId32, index, params->count);
+    const deep_param_spec *spec = &params->specs[index];
+    const bool trainable =
+        !trainer->model->frozen[index] && spec->role != DEEP_ROLE_MEAN && spec->role != DEEP_ROLE_VARIANCE;
+    *values = trainable ? trainer->gradients + spec->offset : NULL;
+    *count = spec->elements;
+    return DEEP_OK;
+}
+
+deep_status deep_trainer_set_learning_rate(deep_trainer *trainer, double rate)
+{
+    DEEP_REQUIRE(trainer != NULL, "trainer is NULL");
+    DEEP_REQUIRE(isfinite(rate) && rate > 0, "the learning rate is not a positive number");
+    trainer->learning_rate = rate;
+    return DEEP_OK;
+}
+
+double deep_trainer_learning_rate(const deep_trainer *trainer)
+{
+    return trainer == NULL ? 0 : trainer->learning_rate;
+}
