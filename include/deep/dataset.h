@@ -86,12 +86,13 @@ DEEP_API deep_status deep_dataset_open(deep_dataset **out, deep_context *context
                                        const deep_dataset_options *options);
 
 /**
- * Makes a dataset from a list in memory.
+ * Makes a dataset from a list in memory, in its order.
  *
  * @param paths   `count` image files; copied.
  * @param labels  `count` class indices, each from 0 to the number of classes - 1; copied.
  * @param groups  `count` group names, or NULL; copied.
  * @param classes Copied.
+ * @param options `images` and `classes` must be NULL; NULL = defaults.
  * @return as deep_dataset_open(). Since 0.1.
  */
 DEEP_API deep_status deep_dataset_create(deep_dataset **out, deep_context *context, const char *const *paths,

@@ -143,16 +143,23 @@ static deep_status apply(const manifest *m, deep_samples *samples)
                       samples->count, first);
 }
 
-deep_status deep__group_by_manifest(deep_samples *samples, const deep_context *context, const char *file,
+deep_status deep__group_by_table(deep_samples *samples, const char *text, size_t size, const char *file,
+                                 const char *column)
+{
+    manifest m = {.allocator = samples->pool.allocator, .file = file};
+    deep_status status = parse(&m, text, text + size, column);
+    if (status == DEEP_OK) status = apply(&m, samples);
+    deep__free(m.allocator, m.items);
+    return status;
+}
+
+deep_status deep__group_by_manifest(deep_samples *samples, const deep_context *context, const char *path,
                                     const char *column)
 {
     void *text = NULL;
     size_t size = 0;
-    DEEP_TRY(deep__file_read(&text, &size, &context->allocator, file, MANIFEST_MAX_BYTES));
-    manifest m = {.allocator = &context->allocator, .file = file};
-    deep_status status = parse(&m, text, (const char *)text + size, column);
-    if (status == DEEP_OK) status = apply(&m, samples);
-    deep__free(&context->allocator, m.items);
+    DEEP_TRY(deep__file_read(&text, &size, &context->allocator, path, MANIFEST_MAX_BYTES));
+    const deep_status status = deep__group_by_table(samples, text, size, path, column);
     deep__free(&context->allocator, text);
     return status;
 }
