@@ -67,19 +67,21 @@ DEEP_API void deep_dataset_options_init(deep_dataset_options *options, size_t si
  * Opens labelled images.
  *
  * `path` is one of
- * - a folder with one folder per class, nested ones allowed (the class is the path of the innermost folder): classes
- *   and files sorted by byte value;
+ * - a folder with one folder per class, nested ones allowed (the class is the path of the innermost folder): a folder without
+ *   images is a class without images;
  * - a split file: a relative path, then a space, TAB or other white space, then a label from 0, on each line, as the
  *   reference service writes them; blank lines and lines that begin with '#' are skipped. classes.txt (and
- *   aphia_ids.txt, info.txt) stand beside it, the images in options.images, or else ../images or the file's folder,
+ *   perhaps aphia_ids.txt) stand beside it, the images in options.images, or else ../images or the file's folder,
  *   whichever has the first image.
+ *
+ * Classes of a folder are in the order of their bytes, images in the order of their labels, then of their names' bytes.
  *
  * Every file is decoded once to see whether it can be (DEEP_BAD_IMAGE_KEEP turns that off).
  *
  * @param[out] out The caller frees it with deep_dataset_free(). NULL on error.
  * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_NOT_FOUND, DEEP_ERROR_IO, DEEP_ERROR_FORMAT (a line of a
  *         split file; the text gives file, line and reason), DEEP_ERROR_DATASET (no image, too many bad ones),
- *         DEEP_ERROR_OUT_OF_MEMORY.
+ *         DEEP_ERROR_LIMIT (a list of more than 1 GiB), DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_FORKED.
  * Any thread. Since 0.1.
  */
 DEEP_API deep_status deep_dataset_open(deep_dataset **out, deep_context *context, const char *path,
