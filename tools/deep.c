@@ -17,6 +17,7 @@ static const command commands[] = {
     {"info", cmd_info, "describe a model or an image"},
     {"verify", cmd_verify, "look for faults in a data set"},
     {"split", cmd_split, "divide a data set into training, validation and test"},
+    {"synth", cmd_synth, "draw a data set of synthetic plankton"},
     {"devices", cmd_devices, "list what can compute"},
     {"version", cmd_version, "versions of the tool and its libraries"},
 };

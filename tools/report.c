@@ -89,7 +89,8 @@ static void add_document(markup *to, const report_input *input)
                    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>");
     markup_escape(to, input->title);
     markup_add(to, "</title>\n<style>\n");
-    markup_add(to, report_style);
+    markup_add(to, report_page_style);
+    markup_add(to, report_chart_style);
     markup_add(to, "</style></head><body><main>\n<header><h1>");
     markup_escape(to, input->title);
     markup_add(to, "</h1>\n");

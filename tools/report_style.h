@@ -3,7 +3,7 @@
 #define DEEP_TOOLS_REPORT_STYLE_H
 
 /* The report's style sheet. Blue and orange stay apart for every kind of colour blindness. */
-static const char report_style[] =
+static const char report_page_style[] =
     ":root{color-scheme:light "
     "dark;--page:#f6f7f9;--card:#fff;--ink:#16202b;--soft:#5c6875;--line:#dde2e8;--plate:#fafbfc;"
     "--blue:#1f6fb8;--orange:#d1620f;--rail:#e9edf1;--accent:#0e7490}\n"
@@ -30,7 +30,9 @@ static const char report_style[] =
     ".tile span{color:var(--soft);font-size:13px}.tile.main b{color:var(--accent)}\n"
     ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(310px,1fr));gap:18px 22px}\n"
     ".narrow{max-width:480px}\n"
-    "svg{display:block;width:100%;height:auto;font-family:inherit}\n"
+    "svg{display:block;width:100%;height:auto;font-family:inherit}\n";
+
+static const char report_chart_style[] =
     ".grid{stroke:var(--line);stroke-width:1;fill:none}.plate{fill:var(--plate)}\n"
     ".tick,.axis,.note{fill:var(--soft);font-size:11px}.count{fill:var(--soft)}\n"
     ".name{fill:var(--ink)}.value{fill:var(--soft);font-size:11px}.label{font-size:11.5px;font-weight:600}\n"
