@@ -40,9 +40,10 @@ deep_status deep__json_parse(deep_json **out, const char *text, size_t size, siz
     const int depth = nesting(text, size);
     if (depth > DEEP_JSON_MAX_DEPTH)
         return deep__fail(DEEP_ERROR_LIMIT, "JSON nested %d deep, the limit is %d", depth, DEEP_JSON_MAX_DEPTH);
-    json_error_t error;
+    json_error_t error = {0};
     json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    if (value == NULL && json_error_code(&error) == json_error_out_of_memory)
+    /* Malformed text always has a reason; a failed allocation is not always told apart from it. */
+    if (value == NULL && (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory))
         return deep__fail(DEEP_ERROR_OUT_OF_MEMORY, "out of memory: %zu bytes of JSON", size);
     if (value == NULL) return deep__fail(DEEP_ERROR_FORMAT, "JSON at byte %d: %s", error.position, error.text);
     *out = outer(value);

@@ -5,8 +5,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "core/tensor.h"
+#include "data/sort.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -114,7 +114,7 @@ static int by_offset(const void *a, const void *b)
 /* Every byte of the data belongs to exactly one tensor. Makes offsets count from the start of the file. */
 static deep_status check_tiling(deep_safetensors *file, size_t data_start, size_t data_size)
 {
-    if (file->count > 0) qsort(file->tensors, (size_t)file->count, sizeof *file->tensors, by_offset);
+    deep__sort(file->tensors, (size_t)file->count, sizeof *file->tensors, by_offset);
     size_t end = 0;
     for (int32_t i = 0; i < file->count; ++i) {
         deep_safetensor *tensor = &file->tensors[i];
