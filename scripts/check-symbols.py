@@ -30,7 +30,7 @@ def symbols(library, option):
 
 
 def exported(library):
-    nodes = set(re.findall(r'^(\w+) \{', MAP.read_text(encoding='utf-8'), re.M))
+    nodes = set(re.findall(r'^([\w.]+) \{', MAP.read_text(encoding='utf-8'), re.M))
     return symbols(library, '--defined-only') - nodes
 
 
