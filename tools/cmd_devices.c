@@ -25,12 +25,12 @@ static void print_device(const deep_device *device)
 
 static void add_device(json_out *json, const deep_device *device)
 {
-    json_open(json, NULL, '{');
-    json_text(json, "name", device->name);
-    json_text(json, "description", device->description);
-    json_bool(json, "available", device->available != 0);
-    json_int(json, "threads", device->threads);
-    json_close(json, '}');
+    emit_open(json, NULL, '{');
+    emit_text(json, "name", device->name);
+    emit_text(json, "description", device->description);
+    emit_bool(json, "available", device->available != 0);
+    emit_int(json, "threads", device->threads);
+    emit_close(json, '}');
 }
 
 int cmd_devices(int argc, char **argv)
@@ -40,13 +40,13 @@ int cmd_devices(int argc, char **argv)
     const int code = options_parse(&help, rows, argc, argv, &settings, &first);
     if (code != OPTIONS_GO_ON) return code;
     json_out json = {0};
-    json_open(&json, NULL, '{');
-    json_open(&json, "devices", '[');
+    emit_open(&json, NULL, '{');
+    emit_open(&json, "devices", '[');
     for (int32_t i = 0; i < deep_device_count(); ++i) {
         deep_device device = {.struct_size = sizeof device};
         const deep_status status = deep_device_info(i, &device);
         if (status != DEEP_OK) {
-            json_free(&json);
+            emit_free(&json);
             return fail_with(status);
         }
         if (settings.json)
@@ -54,9 +54,9 @@ int cmd_devices(int argc, char **argv)
         else
             print_device(&device);
     }
-    json_close(&json, ']');
-    json_close(&json, '}');
-    if (settings.json) json_print_line(&json, stdout);
-    json_free(&json);
+    emit_close(&json, ']');
+    emit_close(&json, '}');
+    if (settings.json) emit_line(&json, stdout);
+    emit_free(&json);
     return EXIT_OK;
 }

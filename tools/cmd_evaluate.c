@@ -58,11 +58,11 @@ static int print_metrics(const deep_metrics *metrics, const deep_classes *classe
         return EXIT_OK;
     }
     json_out json = {0};
-    json_open(&json, NULL, '{');
+    emit_open(&json, NULL, '{');
     metrics_to_json(&json, metrics, classes);
-    json_close(&json, '}');
-    const bool written = json_print_line(&json, stdout);
-    json_free(&json);
+    emit_close(&json, '}');
+    const bool written = emit_line(&json, stdout);
+    emit_free(&json);
     return written ? EXIT_OK : EXIT_INPUT_OUTPUT;
 }
 

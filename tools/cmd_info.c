@@ -27,43 +27,43 @@ static const char *const fit_names[] = {"squash", "pad"};
 #define NAME_OF(names, value)                                                                                          \
     ((value) >= 0 && (size_t)(value) < sizeof(names) / sizeof(names)[0] ? (names)[value] : "unknown")
 
-static void json_triple(json_out *json, const char *key, const double values[3])
+static void emit_triple(json_out *json, const char *key, const double values[3])
 {
-    json_open(json, key, '[');
+    emit_open(json, key, '[');
     for (int i = 0; i < 3; ++i)
-        json_real(json, NULL, values[i]);
-    json_close(json, ']');
+        emit_real(json, NULL, values[i]);
+    emit_close(json, ']');
 }
 
 static void model_to_json(json_out *json, const deep_model *model, const deep_model_summary *info)
 {
-    json_open(json, NULL, '{');
-    json_text(json, "kind", "model");
-    json_text(json, "architecture", info->architecture);
-    json_int(json, "input_size", info->input_size);
-    json_int(json, "input_channels", info->input_channels);
-    json_text(json, "head", NAME_OF(head_names, info->head));
-    json_real(json, "width", info->width);
-    json_int(json, "middle_blocks", info->middle_blocks);
-    json_real(json, "dropout", info->dropout);
-    json_text(json, "preprocess", NAME_OF(preprocess_names, info->preprocess));
-    json_text(json, "filter", NAME_OF(filter_names, info->filter));
-    json_text(json, "fit", NAME_OF(fit_names, info->fit));
-    json_triple(json, "mean", info->mean);
-    json_triple(json, "std", info->std);
-    json_int(json, "parameters", info->parameters);
-    json_int(json, "trainable_parameters", info->trainable_parameters);
-    json_int(json, "multiply_adds", info->multiply_adds);
-    json_open(json, "classes", '[');
+    emit_open(json, NULL, '{');
+    emit_text(json, "kind", "model");
+    emit_text(json, "architecture", info->architecture);
+    emit_int(json, "input_size", info->input_size);
+    emit_int(json, "input_channels", info->input_channels);
+    emit_text(json, "head", NAME_OF(head_names, info->head));
+    emit_real(json, "width", info->width);
+    emit_int(json, "middle_blocks", info->middle_blocks);
+    emit_real(json, "dropout", info->dropout);
+    emit_text(json, "preprocess", NAME_OF(preprocess_names, info->preprocess));
+    emit_text(json, "filter", NAME_OF(filter_names, info->filter));
+    emit_text(json, "fit", NAME_OF(fit_names, info->fit));
+    emit_triple(json, "mean", info->mean);
+    emit_triple(json, "std", info->std);
+    emit_int(json, "parameters", info->parameters);
+    emit_int(json, "trainable_parameters", info->trainable_parameters);
+    emit_int(json, "multiply_adds", info->multiply_adds);
+    emit_open(json, "classes", '[');
     for (int32_t i = 0; i < info->classes; ++i) {
-        json_open(json, NULL, '{');
-        json_text(json, "name", deep_model_class_name(model, i));
-        if (deep_model_class_aphia_id(model, i) > 0) json_int(json, "aphia_id", deep_model_class_aphia_id(model, i));
-        json_close(json, '}');
+        emit_open(json, NULL, '{');
+        emit_text(json, "name", deep_model_class_name(model, i));
+        if (deep_model_class_aphia_id(model, i) > 0) emit_int(json, "aphia_id", deep_model_class_aphia_id(model, i));
+        emit_close(json, '}');
     }
-    json_close(json, ']');
-    json_text(json, "metadata", deep_model_metadata(model));
-    json_close(json, '}');
+    emit_close(json, ']');
+    emit_text(json, "metadata", deep_model_metadata(model));
+    emit_close(json, '}');
 }
 
 static void model_to_text(const deep_model *model, const deep_model_summary *info)
@@ -91,8 +91,8 @@ static int show_model(deep_context *context, const char *path, bool json_wanted)
     if (status == DEEP_OK && json_wanted) {
         json_out json = {0};
         model_to_json(&json, model, &info);
-        json_print_line(&json, stdout);
-        json_free(&json);
+        emit_line(&json, stdout);
+        emit_free(&json);
     } else if (status == DEEP_OK) {
         model_to_text(model, &info);
     }
@@ -107,14 +107,14 @@ static int show_image(deep_context *context, const char *path, bool json_wanted)
     if (status != DEEP_OK) return fail_with(status);
     if (json_wanted) {
         json_out json = {0};
-        json_open(&json, NULL, '{');
-        json_text(&json, "kind", "image");
-        json_int(&json, "width", deep_image_width(image));
-        json_int(&json, "height", deep_image_height(image));
-        json_int(&json, "channels", deep_image_channels(image));
-        json_close(&json, '}');
-        json_print_line(&json, stdout);
-        json_free(&json);
+        emit_open(&json, NULL, '{');
+        emit_text(&json, "kind", "image");
+        emit_int(&json, "width", deep_image_width(image));
+        emit_int(&json, "height", deep_image_height(image));
+        emit_int(&json, "channels", deep_image_channels(image));
+        emit_close(&json, '}');
+        emit_line(&json, stdout);
+        emit_free(&json);
     } else {
         printf("image %d x %d pixels, %s\n", deep_image_width(image), deep_image_height(image),
                deep_image_channels(image) == 1 ? "grey" : "RGB");

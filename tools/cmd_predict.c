@@ -79,24 +79,24 @@ static bool print_json_line(const deep_model *model, const char *path, const cha
                             int32_t k)
 {
     json_out json = {0};
-    json_open(&json, NULL, '{');
-    json_text(&json, "image", path);
+    emit_open(&json, NULL, '{');
+    emit_text(&json, "image", path);
     if (reason[0] != '\0') {
-        json_text(&json, "error", reason);
+        emit_text(&json, "error", reason);
     } else {
-        json_open(&json, "predictions", '[');
+        emit_open(&json, "predictions", '[');
         for (int32_t i = 0; i < k && top[i].class_index >= 0; ++i) {
-            json_open(&json, NULL, '{');
-            json_text(&json, "label", deep_model_class_name(model, top[i].class_index));
-            json_int(&json, "index", top[i].class_index);
-            json_float(&json, "probability", top[i].probability);
-            json_close(&json, '}');
+            emit_open(&json, NULL, '{');
+            emit_text(&json, "label", deep_model_class_name(model, top[i].class_index));
+            emit_int(&json, "index", top[i].class_index);
+            emit_float(&json, "probability", top[i].probability);
+            emit_close(&json, '}');
         }
-        json_close(&json, ']');
+        emit_close(&json, ']');
     }
-    json_close(&json, '}');
-    const bool written = json_print_line(&json, stdout);
-    json_free(&json);
+    emit_close(&json, '}');
+    const bool written = emit_line(&json, stdout);
+    emit_free(&json);
     return written;
 }
 

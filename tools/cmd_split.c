@@ -84,14 +84,14 @@ static void report(const parts *p, bool json_wanted)
         return;
     }
     json_out json = {0};
-    json_open(&json, NULL, '{');
-    json_int(&json, "classes", deep_classes_count(deep_dataset_classes(p->all)));
-    json_int(&json, "train", train);
-    json_int(&json, "valid", deep_dataset_size(p->valid));
-    json_int(&json, "test", deep_dataset_size(p->test));
-    json_close(&json, '}');
-    json_print_line(&json, stdout);
-    json_free(&json);
+    emit_open(&json, NULL, '{');
+    emit_int(&json, "classes", deep_classes_count(deep_dataset_classes(p->all)));
+    emit_int(&json, "train", train);
+    emit_int(&json, "valid", deep_dataset_size(p->valid));
+    emit_int(&json, "test", deep_dataset_size(p->test));
+    emit_close(&json, '}');
+    emit_line(&json, stdout);
+    emit_free(&json);
 }
 
 static int check_settings(const split_settings *settings)

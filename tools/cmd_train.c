@@ -89,29 +89,29 @@ static deep_status evaluate(training *t)
 
 static void history_to_json(json_out *json, const deep_history *history)
 {
-    json_open(json, "history", '[');
+    emit_open(json, "history", '[');
     for (int32_t i = 0; i < deep_history_count(history); ++i) {
         deep_epoch epoch = {.struct_size = sizeof epoch};
         if (deep_history_get(history, i, &epoch) != DEEP_OK) continue;
-        json_open(json, NULL, '{');
-        json_int(json, "epoch", epoch.epoch);
-        json_real(json, "loss", epoch.loss);
-        json_real(json, "accuracy", epoch.accuracy);
+        emit_open(json, NULL, '{');
+        emit_int(json, "epoch", epoch.epoch);
+        emit_real(json, "loss", epoch.loss);
+        emit_real(json, "accuracy", epoch.accuracy);
         if (epoch.has_valid) {
-            json_real(json, "valid_loss", epoch.valid_loss);
-            json_real(json, "valid_accuracy", epoch.valid_accuracy);
+            emit_real(json, "valid_loss", epoch.valid_loss);
+            emit_real(json, "valid_accuracy", epoch.valid_accuracy);
         }
-        json_real(json, "learning_rate", epoch.learning_rate);
-        json_close(json, '}');
+        emit_real(json, "learning_rate", epoch.learning_rate);
+        emit_close(json, '}');
     }
-    json_close(json, ']');
+    emit_close(json, ']');
 }
 
 static deep_status set_metadata(training *t, const char *key, json_out *json)
 {
     const deep_status status =
         json->failed ? DEEP_ERROR_OUT_OF_MEMORY : deep_model_set_metadata(t->model, key, json->data);
-    json_free(json);
+    emit_free(json);
     return status;
 }
 
@@ -119,20 +119,20 @@ static deep_status set_metadata(training *t, const char *key, json_out *json)
 static deep_status describe(training *t)
 {
     json_out json = {0};
-    json_open(&json, NULL, '{');
+    emit_open(&json, NULL, '{');
     train_settings_to_json(t->settings, &json);
-    json_int(&json, "train_images", deep_dataset_size(t->data.train));
-    json_int(&json, "valid_images", deep_dataset_size(t->data.valid));
-    json_int(&json, "best_epoch", deep_history_best(t->history));
+    emit_int(&json, "train_images", deep_dataset_size(t->data.train));
+    emit_int(&json, "valid_images", deep_dataset_size(t->data.valid));
+    emit_int(&json, "best_epoch", deep_history_best(t->history));
     history_to_json(&json, t->history);
-    json_close(&json, '}');
+    emit_close(&json, '}');
     const deep_status status = set_metadata(t, "training", &json);
     if (status != DEEP_OK || t->metrics == NULL) return status;
     deep_metrics_summary summary = {.struct_size = sizeof summary};
     if (deep_metrics_get_summary(t->metrics, &summary) != DEEP_OK) return DEEP_ERROR_STATE;
-    json_open(&json, NULL, '{');
+    emit_open(&json, NULL, '{');
     summary_to_json(&json, &summary);
-    json_close(&json, '}');
+    emit_close(&json, '}');
     return set_metadata(t, "validation", &json);
 }
 
@@ -151,21 +151,21 @@ static int write_report(const training *t)
 static void print_json(const training *t)
 {
     json_out json = {0};
-    json_open(&json, NULL, '{');
-    json_text(&json, "model", t->settings->output);
-    json_text(&json, "run", t->run.folder);
-    json_int(&json, "epochs", deep_history_count(t->history));
-    json_int(&json, "best_epoch", deep_history_best(t->history));
-    json_int(&json, "train_images", deep_dataset_size(t->data.train));
-    json_int(&json, "valid_images", deep_dataset_size(t->data.valid));
-    json_open(&json, "validation", '{');
+    emit_open(&json, NULL, '{');
+    emit_text(&json, "model", t->settings->output);
+    emit_text(&json, "run", t->run.folder);
+    emit_int(&json, "epochs", deep_history_count(t->history));
+    emit_int(&json, "best_epoch", deep_history_best(t->history));
+    emit_int(&json, "train_images", deep_dataset_size(t->data.train));
+    emit_int(&json, "valid_images", deep_dataset_size(t->data.valid));
+    emit_open(&json, "validation", '{');
     deep_metrics_summary summary = {.struct_size = sizeof summary};
     if (t->metrics != NULL && deep_metrics_get_summary(t->metrics, &summary) == DEEP_OK)
         summary_to_json(&json, &summary);
-    json_close(&json, '}');
-    json_close(&json, '}');
-    json_print_line(&json, stdout);
-    json_free(&json);
+    emit_close(&json, '}');
+    emit_close(&json, '}');
+    emit_line(&json, stdout);
+    emit_free(&json);
 }
 
 static void print_text(const training *t)

@@ -46,11 +46,11 @@ static void report(verification *v, const char *kind, const char *what, const ch
         printf("%s: %s%s%s\n", subject, kind, other != NULL ? ": " : "", other != NULL ? other : "");
         return;
     }
-    json_open(&v->json, NULL, '{');
-    json_text(&v->json, "kind", kind);
-    json_text(&v->json, what, subject);
-    if (other != NULL) json_text(&v->json, other_key, other);
-    json_close(&v->json, '}');
+    emit_open(&v->json, NULL, '{');
+    emit_text(&v->json, "kind", kind);
+    emit_text(&v->json, what, subject);
+    if (other != NULL) emit_text(&v->json, other_key, other);
+    emit_close(&v->json, '}');
 }
 
 static void check_images(verification *v, deep_context *context, const deep_dataset *dataset)
@@ -117,18 +117,18 @@ static int verify(deep_context *context, const char *data, const verify_settings
     verification v = {.as_json = settings->json != 0};
     data_place place;
     if (!locate_data(data, &place)) return EXIT_USAGE;
-    json_open(&v.json, NULL, '{');
-    json_open(&v.json, "findings", '[');
+    emit_open(&v.json, NULL, '{');
+    emit_open(&v.json, "findings", '[');
     int code = check_part(&v, context, place.train, &place, settings, true);
     if (code == EXIT_OK) code = check_part(&v, context, place.valid, &place, settings, false);
     if (code == EXIT_OK) code = check_part(&v, context, place.test, &place, settings, false);
-    json_close(&v.json, ']');
-    json_int(&v.json, "images", v.images);
-    json_bool(&v.json, "clean", v.findings == 0);
-    json_close(&v.json, '}');
-    if (code == EXIT_OK && v.as_json && !json_print_line(&v.json, stdout)) code = EXIT_INPUT_OUTPUT;
+    emit_close(&v.json, ']');
+    emit_int(&v.json, "images", v.images);
+    emit_bool(&v.json, "clean", v.findings == 0);
+    emit_close(&v.json, '}');
+    if (code == EXIT_OK && v.as_json && !emit_line(&v.json, stdout)) code = EXIT_INPUT_OUTPUT;
     if (code == EXIT_OK && !v.as_json) printf("%" PRId64 " images, %" PRId64 " findings\n", v.images, v.findings);
-    json_free(&v.json);
+    emit_free(&v.json);
     if (code != EXIT_OK) return code;
     return v.findings == 0 ? EXIT_OK : EXIT_DATASET;
 }

@@ -78,20 +78,20 @@ static void begin_value(json_out *json, const char *key)
     append_text(json, ": ");
 }
 
-void json_open(json_out *json, const char *key, char bracket)
+void emit_open(json_out *json, const char *key, char bracket)
 {
     begin_value(json, key);
     append(json, &bracket, 1);
     json->needs_comma = false;
 }
 
-void json_close(json_out *json, char bracket)
+void emit_close(json_out *json, char bracket)
 {
     append(json, &bracket, 1);
     json->needs_comma = true;
 }
 
-void json_text(json_out *json, const char *key, const char *text)
+void emit_text(json_out *json, const char *key, const char *text)
 {
     begin_value(json, key);
     if (text == NULL)
@@ -100,7 +100,7 @@ void json_text(json_out *json, const char *key, const char *text)
         append_string(json, text);
 }
 
-void json_int(json_out *json, const char *key, int64_t value)
+void emit_int(json_out *json, const char *key, int64_t value)
 {
     char digits[32];
     begin_value(json, key);
@@ -108,13 +108,13 @@ void json_int(json_out *json, const char *key, int64_t value)
     append_text(json, digits);
 }
 
-void json_bool(json_out *json, const char *key, bool value)
+void emit_bool(json_out *json, const char *key, bool value)
 {
     begin_value(json, key);
     append_text(json, value ? "true" : "false");
 }
 
-void json_real(json_out *json, const char *key, double value)
+void emit_real(json_out *json, const char *key, double value)
 {
     char digits[40] = "null";
     begin_value(json, key);
@@ -125,7 +125,7 @@ void json_real(json_out *json, const char *key, double value)
     append_text(json, digits);
 }
 
-void json_float(json_out *json, const char *key, float value)
+void emit_float(json_out *json, const char *key, float value)
 {
     char digits[40] = "null";
     begin_value(json, key);
@@ -136,7 +136,7 @@ void json_float(json_out *json, const char *key, float value)
     append_text(json, digits);
 }
 
-bool json_print_line(json_out *json, FILE *stream)
+bool emit_line(json_out *json, FILE *stream)
 {
     append(json, "\n", 1);
     const bool written =
@@ -146,7 +146,7 @@ bool json_print_line(json_out *json, FILE *stream)
     return written;
 }
 
-void json_free(json_out *json)
+void emit_free(json_out *json)
 {
     free(json->data);
     *json = (json_out){0};

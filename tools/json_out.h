@@ -2,7 +2,7 @@
 #ifndef DEEP_TOOLS_JSON_OUT_H
 #define DEEP_TOOLS_JSON_OUT_H
 
-/* A JSON text under construction. The key is NULL for the outermost value and inside arrays. Zero-initialise. */
+/* A JSON text under construction. Not named json_*: those are Jansson's, which the library needs to find. The key is NULL for the outermost value and inside arrays. Zero-initialise. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,19 +16,19 @@ typedef struct json_out {
     bool failed; /* out of memory */
 } json_out;
 
-void json_open(json_out *json, const char *key, char bracket); /* '{' or '[' */
-void json_close(json_out *json, char bracket);                 /* '}' or ']' */
-void json_text(json_out *json, const char *key,
+void emit_open(json_out *json, const char *key, char bracket); /* '{' or '[' */
+void emit_close(json_out *json, char bracket);                 /* '}' or ']' */
+void emit_text(json_out *json, const char *key,
                const char *text); /* NULL = null; bytes that are not UTF-8 become U+FFFD */
-void json_int(json_out *json, const char *key, int64_t value);
-void json_bool(json_out *json, const char *key, bool value);
-void json_real(json_out *json, const char *key,
+void emit_int(json_out *json, const char *key, int64_t value);
+void emit_bool(json_out *json, const char *key, bool value);
+void emit_real(json_out *json, const char *key,
                double value); /* shortest of 17 digits that reads back; null unless finite */
-void json_float(json_out *json, const char *key, float value); /* likewise with 9 digits */
+void emit_float(json_out *json, const char *key, float value); /* likewise with 9 digits */
 
 /* Writes the text as one line and empties it; false when memory or the stream failed. */
-bool json_print_line(json_out *json, FILE *stream);
+bool emit_line(json_out *json, FILE *stream);
 
-void json_free(json_out *json);
+void emit_free(json_out *json);
 
 #endif

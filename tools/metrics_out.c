@@ -6,15 +6,15 @@
 
 void summary_to_json(json_out *json, const deep_metrics_summary *summary)
 {
-    json_int(json, "images", summary->count);
-    json_real(json, "accuracy", summary->accuracy);
-    json_real(json, "top5_accuracy", summary->top5_accuracy);
-    json_real(json, "macro_precision", summary->macro_precision);
-    json_real(json, "macro_recall", summary->macro_recall);
-    json_real(json, "macro_f1", summary->macro_f1);
-    json_real(json, "weighted_f1", summary->weighted_f1);
-    json_real(json, "log_loss", summary->log_loss);
-    json_real(json, "ece", summary->ece);
+    emit_int(json, "images", summary->count);
+    emit_real(json, "accuracy", summary->accuracy);
+    emit_real(json, "top5_accuracy", summary->top5_accuracy);
+    emit_real(json, "macro_precision", summary->macro_precision);
+    emit_real(json, "macro_recall", summary->macro_recall);
+    emit_real(json, "macro_f1", summary->macro_f1);
+    emit_real(json, "weighted_f1", summary->weighted_f1);
+    emit_real(json, "log_loss", summary->log_loss);
+    emit_real(json, "ece", summary->ece);
 }
 
 static void class_to_json(json_out *json, const deep_metrics *metrics, const deep_classes *classes, int32_t index)
@@ -22,15 +22,15 @@ static void class_to_json(json_out *json, const deep_metrics *metrics, const dee
     deep_class_metrics figures = {.struct_size = sizeof figures};
     if (deep_metrics_get_class(metrics, index, &figures) != DEEP_OK)
         return; /* `index` is one of the metrics' classes */
-    json_open(json, NULL, '{');
-    json_text(json, "label", deep_classes_name(classes, index));
-    json_int(json, "index", index);
-    json_real(json, "precision", figures.precision);
-    json_real(json, "recall", figures.recall);
-    json_real(json, "f1", figures.f1);
-    json_int(json, "support", figures.support);
-    json_int(json, "predicted", figures.predicted);
-    json_close(json, '}');
+    emit_open(json, NULL, '{');
+    emit_text(json, "label", deep_classes_name(classes, index));
+    emit_int(json, "index", index);
+    emit_real(json, "precision", figures.precision);
+    emit_real(json, "recall", figures.recall);
+    emit_real(json, "f1", figures.f1);
+    emit_int(json, "support", figures.support);
+    emit_int(json, "predicted", figures.predicted);
+    emit_close(json, '}');
 }
 
 void metrics_to_json(json_out *json, const deep_metrics *metrics, const deep_classes *classes)
@@ -38,19 +38,19 @@ void metrics_to_json(json_out *json, const deep_metrics *metrics, const deep_cla
     deep_metrics_summary summary = {.struct_size = sizeof summary};
     if (deep_metrics_get_summary(metrics, &summary) != DEEP_OK) return; /* metrics is not NULL */
     summary_to_json(json, &summary);
-    json_open(json, "classes", '[');
+    emit_open(json, "classes", '[');
     for (int32_t i = 0; i < summary.classes; ++i)
         class_to_json(json, metrics, classes, i);
-    json_close(json, ']');
+    emit_close(json, ']');
     const int64_t *confusion = deep_metrics_confusion(metrics);
-    json_open(json, "confusion_matrix", '[');
+    emit_open(json, "confusion_matrix", '[');
     for (int32_t row = 0; row < summary.classes; ++row) {
-        json_open(json, NULL, '[');
+        emit_open(json, NULL, '[');
         for (int32_t column = 0; column < summary.classes; ++column)
-            json_int(json, NULL, confusion[(int64_t)row * summary.classes + column]);
-        json_close(json, ']');
+            emit_int(json, NULL, confusion[(int64_t)row * summary.classes + column]);
+        emit_close(json, ']');
     }
-    json_close(json, ']');
+    emit_close(json, ']');
 }
 
 void metrics_to_text(const deep_metrics *metrics, const deep_classes *classes)

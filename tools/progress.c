@@ -98,25 +98,25 @@ static void print_json(const deep_progress *now)
                                         [DEEP_PHASE_EVALUATE] = "validate",
                                         [DEEP_PHASE_EPOCH] = "epoch"};
     json_out json = {0};
-    json_open(&json, NULL, '{');
-    json_text(&json, "phase",
+    emit_open(&json, NULL, '{');
+    emit_text(&json, "phase",
               now->phase >= DEEP_PHASE_PREPARE && now->phase <= DEEP_PHASE_EPOCH ? names[now->phase] : "other");
-    json_int(&json, "epoch", now->epoch);
-    json_int(&json, "epochs", now->epochs);
-    json_int(&json, "step", now->step);
-    json_int(&json, "steps", now->steps);
-    json_real(&json, "loss", now->loss);
-    json_real(&json, "accuracy", now->accuracy);
+    emit_int(&json, "epoch", now->epoch);
+    emit_int(&json, "epochs", now->epochs);
+    emit_int(&json, "step", now->step);
+    emit_int(&json, "steps", now->steps);
+    emit_real(&json, "loss", now->loss);
+    emit_real(&json, "accuracy", now->accuracy);
     if (now->has_valid) {
-        json_real(&json, "valid_loss", now->valid_loss);
-        json_real(&json, "valid_accuracy", now->valid_accuracy);
+        emit_real(&json, "valid_loss", now->valid_loss);
+        emit_real(&json, "valid_accuracy", now->valid_accuracy);
     }
-    json_real(&json, "learning_rate", now->learning_rate);
-    json_real(&json, "images_per_second", now->images_per_second);
-    json_real(&json, "seconds_left", now->seconds_left);
-    json_close(&json, '}');
-    json_print_line(&json, stderr);
-    json_free(&json);
+    emit_real(&json, "learning_rate", now->learning_rate);
+    emit_real(&json, "images_per_second", now->images_per_second);
+    emit_real(&json, "seconds_left", now->seconds_left);
+    emit_close(&json, '}');
+    emit_line(&json, stderr);
+    emit_free(&json);
 }
 
 static bool is_due(progress *state, double interval)

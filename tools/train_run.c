@@ -133,21 +133,21 @@ bool train_run_log_epoch(train_run *run, const deep_progress *now)
 {
     const double time = now_seconds();
     json_out json = {0};
-    json_open(&json, NULL, '{');
-    json_int(&json, "epoch", now->epoch);
-    json_int(&json, "epochs", now->epochs);
-    json_real(&json, "loss", now->loss);
-    json_real(&json, "accuracy", now->accuracy);
+    emit_open(&json, NULL, '{');
+    emit_int(&json, "epoch", now->epoch);
+    emit_int(&json, "epochs", now->epochs);
+    emit_real(&json, "loss", now->loss);
+    emit_real(&json, "accuracy", now->accuracy);
     if (now->has_valid) {
-        json_real(&json, "valid_loss", now->valid_loss);
-        json_real(&json, "valid_accuracy", now->valid_accuracy);
+        emit_real(&json, "valid_loss", now->valid_loss);
+        emit_real(&json, "valid_accuracy", now->valid_accuracy);
     }
-    json_real(&json, "learning_rate", now->learning_rate);
-    json_real(&json, "images_per_second", now->images_per_second);
-    json_real(&json, "seconds", time - run->epoch_began);
-    json_close(&json, '}');
-    const bool written = json_print_line(&json, run->log);
-    json_free(&json);
+    emit_real(&json, "learning_rate", now->learning_rate);
+    emit_real(&json, "images_per_second", now->images_per_second);
+    emit_real(&json, "seconds", time - run->epoch_began);
+    emit_close(&json, '}');
+    const bool written = emit_line(&json, run->log);
+    emit_free(&json);
     run->epoch_began = time;
     return written;
 }

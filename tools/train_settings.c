@@ -201,13 +201,13 @@ static const char *name_of(const option_choice *choices, int32_t value)
 void train_settings_to_json(const train_settings *settings, json_out *json)
 {
     /* Defaults that the library fills in stay out, so that a number here is one that was given. */
-    json_text(json, "optimizer", name_of(optimizers, settings->optimizer));
-    json_text(json, "schedule", name_of(schedules, settings->schedule));
-    json_text(json, "augment", name_of(augmentations, settings->augment));
-    json_text(json, "class_weights", name_of(weightings, settings->class_weights));
-    json_int(json, "seed", settings->seed);
-    json_int(json, "epochs", settings->epochs > 0 ? settings->epochs : 15);
-    json_int(json, "batch", settings->batch > 0 ? settings->batch : 16);
+    emit_text(json, "optimizer", name_of(optimizers, settings->optimizer));
+    emit_text(json, "schedule", name_of(schedules, settings->schedule));
+    emit_text(json, "augment", name_of(augmentations, settings->augment));
+    emit_text(json, "class_weights", name_of(weightings, settings->class_weights));
+    emit_int(json, "seed", settings->seed);
+    emit_int(json, "epochs", settings->epochs > 0 ? settings->epochs : 15);
+    emit_int(json, "batch", settings->batch > 0 ? settings->batch : 16);
     const struct {
         const char *name;
         double value;
@@ -218,11 +218,11 @@ void train_settings_to_json(const train_settings *settings, json_out *json)
         {"backbone_rate", settings->backbone_rate}, {"warmup_epochs", settings->warmup_epochs},
     };
     for (size_t i = 0; i < sizeof reals / sizeof reals[0]; ++i)
-        if (reals[i].value > 0) json_real(json, reals[i].name, reals[i].value);
-    if (settings->early_stop > 0) json_int(json, "early_stop", settings->early_stop);
-    json_bool(json, "nesterov", settings->nesterov != 0);
-    json_bool(json, "amsgrad", settings->no_amsgrad == 0);
-    json_bool(json, "freeze_backbone", settings->freeze_backbone != 0);
-    json_bool(json, "keep_last", settings->keep_last != 0);
-    json_bool(json, "keep_running_statistics", settings->keep_running_statistics != 0);
+        if (reals[i].value > 0) emit_real(json, reals[i].name, reals[i].value);
+    if (settings->early_stop > 0) emit_int(json, "early_stop", settings->early_stop);
+    emit_bool(json, "nesterov", settings->nesterov != 0);
+    emit_bool(json, "amsgrad", settings->no_amsgrad == 0);
+    emit_bool(json, "freeze_backbone", settings->freeze_backbone != 0);
+    emit_bool(json, "keep_last", settings->keep_last != 0);
+    emit_bool(json, "keep_running_statistics", settings->keep_running_statistics != 0);
 }

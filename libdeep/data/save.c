@@ -3,13 +3,25 @@
 #include "base/text.h"
 #include "data/class_file.h"
 #include "data/dataset.h"
+#include "data/split_file.h"
 
 #include <string.h>
 
-/* A name that a split file cannot hold, so that it would read back as another one or not at all. */
-static bool fits_in_a_line(const char *name)
+/* Refuses lists that would not read back: names that are comments, absolute, with ".." or a newline, or there twice. */
+static deep_status check_rows(const deep_dataset *dataset, const deep_text *text, const char *path)
 {
-    return name[0] != '#' && name[0] != '/' && strpbrk(name, "\n\r") == NULL && deep__text_is_utf8(name, strlen(name));
+    deep_split_rows rows = {.allocator = &dataset->context->allocator};
+    const char *first = dataset->samples.items[0].name;
+    deep_status status = deep__split_file_parse(&rows, text->data, text->length, path, dataset->classes->count);
+    const bool same =
+        rows.count == dataset->samples.count && deep__skip_byte_order_mark(first, first + strlen(first)) == first;
+    deep__split_rows_free(&rows);
+    if (status == DEEP_ERROR_FORMAT)
+        return deep__fail_within(DEEP_ERROR_INVALID_ARGUMENT, "a name cannot stand in a split file");
+    if (status == DEEP_OK && !same)
+        return deep__fail(DEEP_ERROR_INVALID_ARGUMENT, "%s: a name that begins with '#' cannot stand in a split file",
+                          path);
+    return status;
 }
 
 deep_status deep_dataset_save(const deep_dataset *dataset, const char *path)
@@ -18,15 +30,12 @@ deep_status deep_dataset_save(const deep_dataset *dataset, const char *path)
     DEEP_REQUIRE(path != NULL && path[0] != '\0', "path of a split file is empty");
     DEEP_TRY(deep__context_check(dataset->context));
     deep_text rows = deep__text(&dataset->context->allocator);
-    deep_status status = DEEP_OK;
-    for (size_t i = 0; i < dataset->samples.count && status == DEEP_OK; ++i) {
+    for (size_t i = 0; i < dataset->samples.count; ++i) {
         const deep_sample *sample = &dataset->samples.items[i];
-        if (!fits_in_a_line(sample->name))
-            status =
-                deep__fail(DEEP_ERROR_INVALID_ARGUMENT, "the name '%s' cannot stand in a split file", sample->name);
         deep__text_printf(&rows, "%s\t%" PRId32 "\n", sample->name, sample->label);
     }
-    if (status == DEEP_OK) status = rows.status;
+    deep_status status = rows.status;
+    if (status == DEEP_OK) status = check_rows(dataset, &rows, path);
     if (status == DEEP_OK) status = deep__class_file_write(dataset->classes, dataset->context, path);
     if (status == DEEP_OK) status = deep__file_write(&dataset->context->allocator, path, rows.data, rows.length);
     deep__text_free(&rows);

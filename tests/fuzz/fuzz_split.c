@@ -17,7 +17,8 @@ static void check_rows(const deep_split_rows *rows, const deep_allocator *alloca
         const deep_split_row *row = &rows->items[i];
         if (row->label < 0 || row->label >= CLASSES || row->length == 0 || row->name[0] == '/') abort();
         if (memchr(row->name, '\n', row->length) != NULL || memchr(row->name, '\0', row->length) != NULL) abort();
-        if (row->name[0] == '#') continue; /* cannot be written: the line would be a comment */
+        const bool has_mark = row->length >= 3 && memcmp(row->name, "\357\273\277", 3) == 0;
+        if (row->name[0] == '#' || has_mark) continue; /* cannot stand in the first line */
         char line[8192];
         if (row->length + 16 > sizeof line) abort();
         memcpy(line, row->name, row->length);

@@ -499,6 +499,23 @@ START_TEST(what_is_saved_reads_back)
 }
 END_TEST
 
+START_TEST(what_would_not_read_back_is_not_saved)
+{
+    static const char *const names[] = {"#a.png", "/a.png", "../a.png", "a\nb.png", "\357\273\277a.png", "caf\351.png"};
+    const deep_dataset_options keep = {DEEP_DATASET_OPTIONS_INIT, .on_bad_image = DEEP_BAD_IMAGE_KEEP};
+    deep_classes *classes;
+    assert_ok(deep_classes_create(&classes, context, (const char *[]){"x"}, NULL, 1));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i) {
+        deep_dataset *dataset;
+        assert_ok(deep_dataset_create(&dataset, context, &names[i], (int32_t[]){0}, NULL, 1, classes, &keep));
+        assert_status(deep_dataset_save(dataset, scratch_path(&folder, "list.txt")), DEEP_ERROR_INVALID_ARGUMENT);
+        ck_assert_int_ne(access(scratch_path(&folder, "list.txt"), F_OK), 0);
+        deep_dataset_free(dataset);
+    }
+    deep_classes_free(classes);
+}
+END_TEST
+
 START_TEST(statistics_are_means_of_the_images_means)
 {
     const uint8_t small[3] = {10, 20, 30}, large[12] = {0, 0, 0, 100, 0, 0, 0, 0, 0, 100, 0, 0};
@@ -591,6 +608,7 @@ Suite *test_suite(void)
         bad_options_are_refused,
         a_list_in_memory_keeps_its_order,
         what_is_saved_reads_back,
+        what_would_not_read_back_is_not_saved,
         statistics_are_means_of_the_images_means,
         a_failed_allocation_is_an_error_without_a_leak,
     };
