@@ -103,10 +103,12 @@ static int evaluate(deep_context *context, const char *model_path, const char *d
     if (status == DEEP_OK) status = open_data(&dataset, context, path, place.images, &settings->data);
     if (status == DEEP_OK) status = model_classes(&classes, context, model);
     int code = status == DEEP_OK ? EXIT_OK : fail_with(status);
-    if (code == EXIT_OK) code = exit_code_of(match_classes(&matched, context, dataset, classes)); /* says why itself */
+    const bool same = code == EXIT_OK && same_classes(deep_dataset_classes(dataset), classes);
+    if (code == EXIT_OK && !same)
+        code = exit_code_of(match_classes(&matched, context, dataset, classes)); /* says why itself */
+    if (code == EXIT_OK) code = evaluate_matched(context, model, same ? dataset : matched, settings);
     deep_classes_free(classes);
     deep_dataset_free(dataset);
-    if (code == EXIT_OK) code = evaluate_matched(context, model, matched, settings);
     deep_dataset_free(matched);
     deep_model_free(model);
     return code;

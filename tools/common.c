@@ -81,6 +81,14 @@ deep_status open_data(deep_dataset **dataset, deep_context *context, const char 
     return deep_dataset_open(dataset, context, path, &options);
 }
 
+bool same_classes(const deep_classes *a, const deep_classes *b)
+{
+    bool same = deep_classes_count(a) == deep_classes_count(b);
+    for (int32_t i = 0; same && i < deep_classes_count(a); ++i)
+        same = strcmp(deep_classes_name(a, i), deep_classes_name(b, i)) == 0;
+    return same;
+}
+
 /* The number in `to` of each class of `from`, -1 where it has none. */
 static void map_classes(const deep_classes *from, const deep_classes *to, int32_t *map)
 {

@@ -100,6 +100,9 @@ deep_status open_data(deep_dataset **dataset, deep_context *context, const char 
 /* The model's class table; the caller frees it. */
 deep_status model_classes(deep_classes **classes, deep_context *context, const deep_model *model);
 
+/* True when both have the same names in the same order. */
+bool same_classes(const deep_classes *a, const deep_classes *b);
+
 /* `dataset` with the class numbers of `classes`, matched by name; the caller frees it and may free `dataset` before. Says why it fails. */
 deep_status match_classes(deep_dataset **matched, deep_context *context, const deep_dataset *dataset,
                           const deep_classes *classes);

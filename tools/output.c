@@ -69,9 +69,8 @@ void log_to_stderr(void *user, int32_t level, const char *line)
 
 bool is_smart_terminal(int fd)
 {
-    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
-    if (!isatty(fd) || term == NULL || strcmp(term, "dumb") == 0) return false;
-    return no_color == NULL || no_color[0] == '\0';
+    const char *term = getenv("TERM");
+    return isatty(fd) && term != NULL && term[0] != '\0' && strcmp(term, "dumb") != 0;
 }
 
 int finish_output(int code)

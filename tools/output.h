@@ -22,7 +22,7 @@ void log_to_stderr(void *user, int32_t level, const char *line);
 /* Called before anything else is written to stderr, to clear a progress bar; NULL = nothing to clear. */
 void set_line_clearer(void (*clear)(void));
 
-/* True when `stream` is a terminal that understands colours and cursor movements: NO_COLOR and TERM=dumb say no. */
+/* True for a terminal that can redraw its line; TERM=dumb says no. NO_COLOR has nothing to turn off: nothing is coloured. */
 bool is_smart_terminal(int fd);
 
 /* Flushes stdout; `code`, or EXIT_INPUT_OUTPUT with a message when something could not be written. */

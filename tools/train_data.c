@@ -58,6 +58,10 @@ static int open_valid(train_data *out, deep_context *context, const char *path, 
     data.group_by = data.manifest = data.manifest_column = NULL; /* nothing is split off it */
     const deep_status status = open_data(&opened, context, path, images, &data);
     if (status != DEEP_OK) return fail_with(status);
+    if (same_classes(deep_dataset_classes(opened), deep_dataset_classes(out->train))) {
+        out->valid = opened;
+        return EXIT_OK;
+    }
     const int code = exit_code_of(match_classes(&out->valid, context, opened, deep_dataset_classes(out->train)));
     deep_dataset_free(opened);
     return code;

@@ -87,12 +87,18 @@ static bool list_is_same(const char *path, const deep_dataset *dataset)
     return same && count == deep_dataset_size(dataset);
 }
 
+/* A validation set whose classes had to be renumbered has whole paths for names; absolute ones cannot stand in a list. */
+static bool has_valid_list(const train_data *data)
+{
+    return data->valid != NULL && deep_dataset_name(data->valid, 0)[0] != '/';
+}
+
 static int check_lists(const char *folder, const train_data *data)
 {
     char train[RUN_PATH_SIZE], valid[RUN_PATH_SIZE];
     path_in(train, folder, "train.txt");
     path_in(valid, folder, "val.txt");
-    if (list_is_same(train, data->train) && (data->valid == NULL || list_is_same(valid, data->valid))) return EXIT_OK;
+    if (list_is_same(train, data->train) && (!has_valid_list(data) || list_is_same(valid, data->valid))) return EXIT_OK;
     say_error("%s: the training images are not those that the checkpoint was made with; use the same data, seed and "
               "--valid, or leave "
               "out --resume",
@@ -106,7 +112,7 @@ static int save_lists(const char *folder, const train_data *data)
     path_in(path, folder, "train.txt");
     deep_status status = deep_dataset_save(data->train, path);
     path_in(path, folder, "val.txt");
-    if (status == DEEP_OK && data->valid != NULL) status = deep_dataset_save(data->valid, path);
+    if (status == DEEP_OK && has_valid_list(data)) status = deep_dataset_save(data->valid, path);
     return status == DEEP_OK ? EXIT_OK : fail_with(status);
 }
 

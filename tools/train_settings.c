@@ -62,7 +62,7 @@ static const option_row rows[] = {
 
     {"epochs", 0, OPTION_INT, "N", "(15)", AT(epochs), 1, 1000000, NULL},
     {"batch", 0, OPTION_INT, "N", "images in a step (16)", AT(batch), 1, 1024, NULL},
-    {"lr", 0, OPTION_REAL, "RATE", "learning rate (0.001; sgd 0.01)", AT(learning_rate), 1e-12, 1e12, NULL},
+    {"lr", 0, OPTION_REAL, "RATE", "learning rate (0.001; sgd 0.01)", AT(learning_rate), 1e-12, 1000, NULL},
     {"optimizer", 0, OPTION_CHOICE, NULL, "(adam, with amsgrad)", AT(optimizer), 0, 0, optimizers},
     {"schedule", 0, OPTION_CHOICE, NULL, "of the learning rate (step)", AT(schedule), 0, 0, schedules},
     {"seed", 0, OPTION_INT, "N", "of split, weights, order and augmentation (0)", AT(seed), 0, LARGEST_INTEGER, NULL},
