@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _XOPEN_SOURCE 700
 #include "base/hash.h"
-#include "small_set.h"
 #include "scratch.h"
+#include "small_set.h"
 
 #include <deep/deep.h>
 #include <math.h>
@@ -41,9 +41,15 @@ static void teardown(void)
 static deep_model *new_model(void)
 {
     deep_model *model;
-    const deep_model_options options = {DEEP_MODEL_OPTIONS_INIT, .architecture = "xception-small", .input_size = 71,
-                                        .head = DEEP_HEAD_SERVICE, .dropout = 0.2, .middle_blocks = 1, .width = 0.1,
-                                        .classes = deep_dataset_classes(train), .seed = 3};
+    const deep_model_options options = {DEEP_MODEL_OPTIONS_INIT,
+                                        .architecture = "xception-small",
+                                        .input_size = 71,
+                                        .head = DEEP_HEAD_SERVICE,
+                                        .dropout = 0.2,
+                                        .middle_blocks = 1,
+                                        .width = 0.1,
+                                        .classes = deep_dataset_classes(train),
+                                        .seed = 3};
     assert_ok(deep_model_create(&model, context, &options));
     return model;
 }
@@ -108,7 +114,8 @@ START_TEST(resuming_at_any_callback_equals_never_having_stopped)
         unlink(options.checkpoint);
         deep_model *model = new_model();
         deep_history *history;
-        assert_status(deep_model_fit(model, train, valid, &options, cancel_after, &left, &history), DEEP_ERROR_CANCELLED);
+        assert_status(deep_model_fit(model, train, valid, &options, cancel_after, &left, &history),
+                      DEEP_ERROR_CANCELLED);
         ck_assert_ptr_nonnull(history);
         deep_history_free(history);
         deep_model_free(model);
