@@ -150,6 +150,40 @@ START_TEST(every_allocation_may_fail)
 }
 END_TEST
 
+START_TEST(steps_and_runs_allocate_nothing_once_warm)
+{
+    static float input[SIZE * SIZE * 3];
+    const deep_model_options options = tiny();
+    const deep_fit_options fit = {DEEP_FIT_OPTIONS_INIT, .batch = 1};
+    const int32_t label = 1;
+    failing_allocator counter = {0};
+    deep_context_options counted = failing_options(&counter);
+    deep_context *context;
+    deep_model *model;
+    deep_trainer *trainer;
+    deep_session *session;
+    counted.device = _i == 0 ? "ref" : "auto";
+    assert_ok(deep_context_create(&context, &counted));
+    assert_ok(deep_model_create(&model, context, &options));
+    assert_ok(deep_trainer_create(&trainer, model, &fit));
+    assert_ok(deep_trainer_step(trainer, input, &label, 1, NULL));
+    const long after_first_step = counter.requests;
+    for (int step = 0; step < 3; ++step)
+        assert_ok(deep_trainer_step(trainer, input, &label, 1, NULL));
+    ck_assert_int_eq(counter.requests, after_first_step);
+    deep_trainer_free(trainer);
+    assert_ok(deep_session_create(&session, model, NULL));
+    const long after_creation = counter.requests;
+    for (int run = 0; run < 3; ++run)
+        assert_ok(deep_session_run(session, input, 1, NULL, NULL));
+    ck_assert_int_eq(counter.requests, after_creation);
+    deep_session_free(session);
+    deep_model_free(model);
+    deep_context_free(context);
+    ck_assert_int_eq(counter.living, 0);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("memory failure");
@@ -157,6 +191,7 @@ Suite *test_suite(void)
     tcase_set_timeout(tests, 900);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, every_allocation_may_fail, 0, 2 * (int)(sizeof scenarios / sizeof scenarios[0]));
+    tcase_add_loop_test(tests, steps_and_runs_allocate_nothing_once_warm, 0, 2);
     suite_add_tcase(suite, tests);
     return suite;
 }
