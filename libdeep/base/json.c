@@ -14,42 +14,6 @@ static deep_json *outer(json_t *value)
     return (deep_json *)value;
 }
 
-/* Deepest nesting of brackets outside of strings; cheap, and done before the parser recurses. */
-static int nesting(const char *text, size_t size)
-{
-    int depth = 0, deepest = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < size; ++i) {
-        const char c = text[i];
-        if (quoted && c == '\\')
-            ++i;
-        else if (c == '"')
-            quoted = !quoted;
-        else if (!quoted && (c == '[' || c == '{') && ++depth > deepest)
-            deepest = depth;
-        else if (!quoted && (c == ']' || c == '}'))
-            --depth;
-    }
-    return deepest;
-}
-
-deep_status deep__json_parse(deep_json **out, const char *text, size_t size, size_t limit)
-{
-    *out = NULL;
-    if (size > limit) return deep__fail(DEEP_ERROR_LIMIT, "JSON of %zu bytes, the limit is %zu", size, limit);
-    const int depth = nesting(text, size);
-    if (depth > DEEP_JSON_MAX_DEPTH)
-        return deep__fail(DEEP_ERROR_LIMIT, "JSON nested %d deep, the limit is %d", depth, DEEP_JSON_MAX_DEPTH);
-    json_error_t error = {0};
-    json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-    /* Malformed text always has a reason; a failed allocation is not always told apart from it. */
-    if (value == NULL && (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory))
-        return deep__fail(DEEP_ERROR_OUT_OF_MEMORY, "out of memory: %zu bytes of JSON", size);
-    if (value == NULL) return deep__fail(DEEP_ERROR_FORMAT, "JSON at byte %d: %s", error.position, error.text);
-    *out = outer(value);
-    return DEEP_OK;
-}
-
 static int append_to_text(const char *bytes, size_t size, void *user)
 {
     deep_text *text = user;
@@ -179,6 +143,11 @@ deep_json *deep__json_new_integer(int64_t value)
 deep_json *deep__json_new_real(double value)
 {
     return outer(json_real(value));
+}
+
+deep_json *deep__json_new_null(void)
+{
+    return outer(json_null());
 }
 
 deep_json *deep__json_new_bool(bool value)

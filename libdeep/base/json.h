@@ -23,7 +23,7 @@ enum deep_json_kind {
 
 enum { DEEP_JSON_MAX_DEPTH = 64 };
 
-/* Parses one value of any kind over the whole text. FORMAT when malformed, LIMIT above `limit` bytes or 64 levels. */
+/* Parses one value of any kind over the whole text (json_parse.c). FORMAT when malformed, LIMIT above `limit` bytes or 64 levels. */
 deep_status deep__json_parse(deep_json **out, const char *text, size_t size, size_t limit);
 
 /* Appends the value in compact form, keys sorted by byte value, reals with 17 digits. The same value gives the same
@@ -59,6 +59,7 @@ deep_json *deep__json_new_string(const char *text);
 deep_json *deep__json_new_integer(int64_t value);
 deep_json *deep__json_new_real(double value);
 deep_json *deep__json_new_bool(bool value);
+deep_json *deep__json_new_null(void);
 
 /* Puts `value` (taken over, freed on error; NULL is the error of its maker) under `key`, or at the end of an array. */
 deep_status deep__json_set(deep_json *object, const char *key, deep_json *value);

@@ -40,6 +40,8 @@ START_TEST(keys_are_sorted_and_spaces_dropped)
     assert_round_trip("{ \"b\" : [1, 2.5, true, null], \"a\" : \"x\\u00e9\" }",
                       "{\"a\":\"x\xc3\xa9\",\"b\":[1,2.5,true,null]}");
     assert_round_trip("9223372036854775807", "9223372036854775807");
+    assert_round_trip("\"\\ud83d\\udc1f \\t\\/\"", "\"\xf0\x9f\x90\x9f \\t/\""); /* a fish, from a surrogate pair */
+    assert_round_trip("[-0.5e-1, 2E+2, -7]", "[-0.050000000000000003,200.0,-7]");
 }
 END_TEST
 
@@ -64,10 +66,39 @@ END_TEST
 
 START_TEST(malformed_text_is_refused)
 {
-    static const char *const bad[] = {
-        "",         "{",     "{\"a\":1,\"a\":2}", "[1,]",        "nan",  "NaN",
-        "Infinity", "1e999", "\"\xff\"",          "\"\\u0000\"", "{} x", "99999999999999999999",
-        "{\"a\"}",  "'a'",   "\"\\ud800\""};
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "{\"a\":1,\"a\":2}",
+                                      "[1,]",
+                                      "nan",
+                                      "NaN",
+                                      "Infinity",
+                                      "1e999",
+                                      "\"\xff\"",
+                                      "\"\\u0000\"",
+                                      "{} x",
+                                      "99999999999999999999",
+                                      "{\"a\"}",
+                                      "'a'",
+                                      "\"\\ud800\"",
+                                      "\"\\ude00\\ud83d\"",
+                                      "\"\\u12g4\"",
+                                      "\"\\x\"",
+                                      "\"\n\"",
+                                      "\"a",
+                                      "\"\\",
+                                      "01",
+                                      "-",
+                                      "1.",
+                                      ".5",
+                                      "1e",
+                                      "+1",
+                                      "[1 2]",
+                                      "{1:2}",
+                                      "{\"a\":1,}",
+                                      "tru",
+                                      "[",
+                                      "{\"a\":"};
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; ++i)
         ck_assert_msg(parse(bad[i]) == DEEP_ERROR_FORMAT, "accepted: %s", bad[i]);
 }
