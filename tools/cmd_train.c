@@ -28,6 +28,7 @@ static int32_t on_progress(void *user, const deep_progress *now)
 {
     training *t = user;
     progress_show(&t->shown, now);
+    if (now->phase == DEEP_PHASE_PREPARE) t->run.epoch_began = now_seconds();
     if (now->phase == DEEP_PHASE_EPOCH && !train_run_log_epoch(&t->run, now)) t->log_failed = true;
     return t->log_failed || signals_asked_to_stop();
 }
@@ -71,12 +72,10 @@ static int fail_fit(const training *t, deep_status status)
 static int fit(training *t)
 {
     const deep_fit_options options = train_fit_options(t->settings, t->run.checkpoint);
-    progress_start(&t->shown, t->settings->progress);
     signals_catch();
     const deep_status status =
         deep_model_fit(t->model, t->data.train, t->data.valid, &options, on_progress, t, &t->history);
     signals_release();
-    progress_stop(&t->shown);
     return status == DEEP_OK ? EXIT_OK : fail_fit(t, status);
 }
 
@@ -184,15 +183,10 @@ static int finish(training *t)
     if (status == DEEP_OK) status = describe(t);
     if (status == DEEP_OK) status = deep_model_save(t->model, t->settings->output);
     if (status != DEEP_OK) return fail_with(status);
-    const int code = write_report(t);
-    if (t->settings->json)
-        print_json(t);
-    else
-        print_text(t);
-    return code;
+    return write_report(t);
 }
 
-static int train(training *t, const char *data)
+static int prepare(training *t, const char *data)
 {
     const int32_t batch = t->settings->batch > 0 ? (int32_t)t->settings->batch : 16;
     int code = train_run_check(t->settings->output);
@@ -200,9 +194,24 @@ static int train(training *t, const char *data)
     if (code == EXIT_OK) code = make_model(t);
     if (code == EXIT_OK) code = train_run_check_space(t->settings->output, t->model, batch);
     if (code == EXIT_OK) code = train_run_open(&t->run, t->settings->output, &t->data, t->settings->resume != 0);
-    if (code == EXIT_OK) code = fit(t);
-    if (code == EXIT_OK) code = finish(t);
     return code;
+}
+
+static int train(training *t, const char *data)
+{
+    progress_start(&t->shown, t->settings->progress);
+    progress_note(&t->shown, "looking at the images ...");
+    int code = prepare(t, data);
+    if (code == EXIT_OK) code = fit(t);
+    progress_note(&t->shown, "writing the model and the report ...");
+    if (code == EXIT_OK) code = finish(t);
+    progress_stop(&t->shown);
+    if (code != EXIT_OK) return code;
+    if (t->settings->json)
+        print_json(t);
+    else
+        print_text(t);
+    return EXIT_OK;
 }
 
 int cmd_train(int argc, char **argv)

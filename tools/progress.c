@@ -49,9 +49,13 @@ static void print_time(char *text, size_t size, double seconds)
         snprintf(text, size, "%" PRId64 ":%02" PRId64 ":%02" PRId64, whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-static const char *phase_name(int32_t phase)
+static void draw_line(char *line)
 {
-    return phase == DEEP_PHASE_PREPARE ? "prepare" : phase == DEEP_PHASE_EVALUATE ? "validate" : "train";
+    const size_t width = columns() - 1;
+    if (strlen(line) > width) line[width] = '\0';
+    clear_bar();
+    fputs(line, stderr);
+    fflush(stderr);
 }
 
 static void draw_bar(const deep_progress *now)
@@ -67,14 +71,12 @@ static void draw_bar(const deep_progress *now)
         snprintf(line, sizeof line,
                  "epoch %d/%d [%s] %" PRId64 "/%" PRId64 "  loss %.4f  acc %.3f  %.1f img/s  left %s", now->epoch,
                  now->epochs, bar, now->step, now->steps, now->loss, now->accuracy, now->images_per_second, left);
+    else if (now->phase == DEEP_PHASE_PREPARE)
+        snprintf(line, sizeof line, "prepare [%s] %" PRId64 "/%" PRId64, bar, now->step, now->steps);
     else
-        snprintf(line, sizeof line, "epoch %d/%d [%s] %" PRId64 "/%" PRId64 "  %s  left %s", now->epoch, now->epochs,
-                 bar, now->step, now->steps, phase_name(now->phase), left);
-    const size_t width = columns() - 1;
-    if (strlen(line) > width) line[width] = '\0';
-    clear_bar();
-    fputs(line, stderr);
-    fflush(stderr);
+        snprintf(line, sizeof line, "epoch %d/%d [%s] %" PRId64 "/%" PRId64 "  validate  left %s", now->epoch,
+                 now->epochs, bar, now->step, now->steps, left);
+    draw_line(line);
 }
 
 static void print_epoch(const progress *state, const deep_progress *now)
@@ -138,7 +140,15 @@ void progress_show(progress *state, const deep_progress *now)
         else if (state->style == PROGRESS_BAR && is_due(state, REDRAW_SECONDS))
             draw_bar(now);
     }
-    if (epoch_ends) state->epoch_began = now_seconds();
+    if (epoch_ends || now->phase == DEEP_PHASE_PREPARE) state->epoch_began = now_seconds();
+}
+
+void progress_note(const progress *state, const char *text)
+{
+    char line[LINE_SIZE];
+    if (state->style != PROGRESS_BAR) return;
+    snprintf(line, sizeof line, "%s", text);
+    draw_line(line);
 }
 
 void progress_stop(progress *state)

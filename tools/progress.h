@@ -24,6 +24,9 @@ typedef struct progress {
 } progress;
 
 void progress_start(progress *state, int32_t style);
+/* A line about what is being done, on a terminal alone, until something else is shown. */
+void progress_note(const progress *state, const char *text);
+
 void progress_show(progress *state, const deep_progress *now);
 void progress_stop(progress *state);
 

@@ -116,6 +116,15 @@ static int save_lists(const char *folder, const train_data *data)
     return status == DEEP_OK ? EXIT_OK : fail_with(status);
 }
 
+/* Of a training before: resuming this one must not find them. */
+static void remove_checkpoints(const char *checkpoint)
+{
+    char previous[RUN_PATH_SIZE + 8];
+    snprintf(previous, sizeof previous, "%s.prev", checkpoint);
+    unlink(checkpoint);
+    unlink(previous);
+}
+
 int train_run_open(train_run *run, const char *model_path, const train_data *data, bool resume)
 {
     char log[RUN_PATH_SIZE];
@@ -129,7 +138,10 @@ int train_run_open(train_run *run, const char *model_path, const train_data *dat
     int code = goes_on ? check_lists(run->folder, data) : EXIT_OK;
     if (code != EXIT_OK) return code;
     if (mkdir(run->folder, 0777) != 0 && errno != EEXIST) return fail_output(run->folder, strerror(errno));
-    if (!goes_on) code = save_lists(run->folder, data);
+    if (!goes_on) {
+        remove_checkpoints(run->checkpoint);
+        code = save_lists(run->folder, data);
+    }
     if (code != EXIT_OK) return code;
     run->log = fopen(log, goes_on ? "ab" : "wb");
     return run->log != NULL ? EXIT_OK : fail_output(log, strerror(errno));

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_DEPTH = 64 };
+enum { MAX_DEPTH = 64, MAX_FOLDERS = 1 << 18 }; /* links can make a small tree look endless */
 
 typedef struct class_folder {
     const char *name; /* relative to the root, in the pool */
@@ -24,7 +24,8 @@ typedef struct scan {
     deep_pool names;
     class_folder *folders;
     size_t count, capacity;
-    size_t loose; /* images in the root itself */
+    size_t loose;   /* images in the root itself */
+    size_t visited; /* folders */
 } scan;
 
 /* A folder being scanned and those it stands in, to notice a link to one of them. */
@@ -139,6 +140,8 @@ static deep_status open_folder(const scan *s, const level *here, DIR **dir)
 static deep_status scan_folder(scan *s, level *here)
 {
     DIR *dir;
+    if (++s->visited > MAX_FOLDERS)
+        return deep__fail(DEEP_ERROR_DATASET, "%s: more than %d folders, links counted", s->root, MAX_FOLDERS);
     deep_status status = open_folder(s, here, &dir);
     while (status == DEEP_OK) {
         errno = 0;

@@ -52,7 +52,7 @@ class Progress(support.Case):
         bars = [text for text in re.split(r"\r\x1b\[K", shown) if "[" in text]
         self.assertTrue(bars, shown)
         for bar in bars:
-            self.assertRegex(bar, r"^epoch \d/2 \[[#.]+")
+            self.assertRegex(bar, r"^(epoch \d/2|prepare) \[[#.]+")
         for line in re.split(r"\r\x1b\[K|\r?\n", shown):
             if not re.match(r"epoch \d/2  loss", line):
                 self.assertLess(len(line), COLUMNS, line)
