@@ -4,8 +4,10 @@
 
 #include "output.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -125,6 +127,31 @@ static void remove_checkpoints(const char *checkpoint)
     unlink(previous);
 }
 
+/* The process that writes "<name>.<pid>-<n>.tmp", or 0 for other names. */
+static long writer_of(const char *name)
+{
+    const char *end = strrchr(name, '.');
+    if (end == NULL || strcmp(end, ".tmp") != 0) return 0;
+    while (end > name && end[-1] != '.')
+        --end;
+    return strtol(end, NULL, 10);
+}
+
+/* Removes what a killed training was writing. */
+static void remove_leftovers(const char *folder)
+{
+    char path[RUN_PATH_SIZE];
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        const long writer = writer_of(entry->d_name);
+        if (writer <= 0 || kill((pid_t)writer, 0) == 0 || errno != ESRCH) continue;
+        path_in(path, folder, entry->d_name);
+        unlink(path);
+    }
+    if (dir != NULL) closedir(dir);
+}
+
 int train_run_open(train_run *run, const char *model_path, const train_data *data, bool resume)
 {
     char log[RUN_PATH_SIZE];
@@ -138,6 +165,7 @@ int train_run_open(train_run *run, const char *model_path, const train_data *dat
     int code = goes_on ? check_lists(run->folder, data) : EXIT_OK;
     if (code != EXIT_OK) return code;
     if (mkdir(run->folder, 0777) != 0 && errno != EEXIST) return fail_output(run->folder, strerror(errno));
+    remove_leftovers(run->folder);
     if (!goes_on) {
         remove_checkpoints(run->checkpoint);
         code = save_lists(run->folder, data);

@@ -199,6 +199,37 @@ class Training(support.Case):
         rows = [json.loads(line)["epoch"] for line in self.read("stopped.run/log.jsonl").decode().splitlines()]
         self.assertEqual(sorted(set(rows)), list(range(1, 13)))
 
+    def test_the_second_signal_ends_at_once(self):
+        self.make_set()
+        command = [support.TOOL, *self.train("model", "--progress", "json", "--epochs", "1000")]
+        with subprocess.Popen(command, cwd=self.folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8",
+                              env=dict(os.environ, OMP_WAIT_POLICY="passive")) as process:
+            while "epoch" not in process.stderr.readline():
+                pass
+            process.send_signal(signal.SIGSTOP)  # so that it sees both together
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGCONT)
+            process.stderr.read()
+        self.assertIn(process.returncode, (-signal.SIGINT, -signal.SIGTERM))
+
+    def test_a_killed_run_goes_on(self):
+        self.make_set()
+        options = ["--epochs", "6", "--checkpoint-every", "1", *QUIET]
+        self.expect(OK, *self.train("straight", *options))
+        for round_number in range(4):  # each kill comes later than the one before, wherever that is
+            process = subprocess.Popen([support.TOOL, *self.train("killed", "--resume", *options)], cwd=self.folder,
+                                       stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            try:
+                process.wait(timeout=0.15 + 0.2 * round_number)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.write("killed.run/checkpoint.safetensors.999999999-0.tmp", "what a killed process left")
+        self.expect(OK, *self.train("killed", "--resume", *options))
+        self.assertFalse([name for name in os.listdir(self.path("killed.run")) if name.endswith(".tmp")])
+        self.assertEqual(self.sha256("straight"), self.sha256("killed"))
+
     def test_resuming_with_other_images_is_refused(self):
         self.make_set()
         self.expect(OK, *self.train("model", "--epochs", "1", *QUIET))
