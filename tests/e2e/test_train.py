@@ -111,6 +111,17 @@ class Trained(support.Case):
         self.assertEqual([json.loads(row)["image"] for row in rows],
                          ["set/alpha/alpha_00.png", "set/beta/beta_01.png", "set/gamma/gamma_02.png"])
 
+    def test_odd_file_names_leave_the_json_valid(self):
+        image = self.read("set/alpha/alpha_00.png")
+        os.mkdir(self.path("odd"))
+        for name in (b'a "quoted" \\ name.png', b"two\nlines.png", b"latin caf\xe9.png", "kr\u00e6bsdyr \u2603.png".encode()):
+            with open(os.path.join(os.fsencode(self.path("odd")), name), "wb") as file:
+                file.write(image)
+        lines = self.expect(OK, "predict", "--json", "model", "odd").stdout.splitlines()
+        names = [json.loads(line)["image"] for line in lines]
+        self.assertEqual(names, ['odd/a "quoted" \\ name.png', "odd/kr\u00e6bsdyr \u2603.png", "odd/latin caf\ufffd.png",
+                                 "odd/two\nlines.png"])
+
     def test_bad_inputs_of_predict(self):
         os.mkdir(self.path("empty"))
         self.expect(DATASET, "predict", "model", "empty", says="no PNG or JPEG image")
