@@ -18,7 +18,7 @@ for target; do
   found=$build/found-$target
   mkdir -p "$found"
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$build/tests/fuzz/fuzz_$target" "$found" "tests/fuzz/corpus/$target" \
-    -max_total_time="$seconds" -runs="${FUZZ_RUNS:--1}" -max_len=4096 -malloc_limit_mb=64 -rss_limit_mb=1024 -timeout=10 \
+    -max_total_time="$seconds" -runs="${FUZZ_RUNS:--1}" -max_len=4096 -malloc_limit_mb=64 -rss_limit_mb=1024 -timeout=60 \
     -artifact_prefix="$build/finding-$target-" -print_final_stats=1
 done
 echo "fuzz: no finding"

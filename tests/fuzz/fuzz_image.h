@@ -10,7 +10,7 @@
 /* Decodes `data`, resizes what came out, and reads every byte of it, so that a sanitizer sees what is uninitialised. */
 static inline void fuzz_image(const uint8_t *data, size_t size, int32_t truncation)
 {
-    const deep_context_options limits = {DEEP_CONTEXT_OPTIONS_INIT, .max_pixels = 1 << 20,
+    const deep_context_options limits = {DEEP_CONTEXT_OPTIONS_INIT, .max_pixels = 1 << 17,
                                          .max_decoder_bytes = 32 << 20};
     const deep_image_options options = {DEEP_IMAGE_OPTIONS_INIT, .truncation = truncation};
     static volatile uint64_t sink;
