@@ -32,7 +32,7 @@ mkdir -p "$folder"
 "$deep" synth "$folder/images" --classes 6 --per-class 60 --seed 1
 
 say "Training a small Xception; watch the accuracy on images that it has not seen"
-"$deep" train "$folder/images" -o "$folder/model.safetensors" --arch xception-small --size 71 --epochs 8 --seed 1
+"$deep" train "$folder/images" -o "$folder/model.safetensors" --arch xception-small --size 71 --epochs 12 --seed 1
 
 say "Classifying images of another drawing"
 "$deep" synth "$folder/unseen" --classes 6 --per-class 10 --seed 2

@@ -128,7 +128,7 @@ typedef struct deep_model_summary {
 DEEP_API deep_status deep_model_info(const deep_model *model, deep_model_summary *summary);
 
 /**
- * The metadata document that stands in the model file.
+ * The metadata document that stands in the model file, without the checksums of the tensors.
  *
  * @return JSON, borrowed until the model changes or is freed; NULL for NULL. Since 0.1.
  */
