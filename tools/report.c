@@ -53,7 +53,7 @@ static void add_tiles(markup *to, const deep_metrics *metrics)
     if (metrics == NULL || deep_metrics_get_summary(metrics, &summary) != DEEP_OK) return;
     markup_add(to, "<div class=\"tiles\">\n");
     add_tile(to, "accuracy", "main", "%.1f&#8239;%%", 100 * summary.accuracy);
-    if (summary.classes > 5) add_tile(to, "top-5 accuracy", "", "%.1f&#8239;%%", 100 * summary.top5_accuracy);
+    if (summary.classes > 10) add_tile(to, "top-5 accuracy", "", "%.1f&#8239;%%", 100 * summary.top5_accuracy);
     add_tile(to, "macro F1", "", "%.3f", summary.macro_f1);
     add_tile(to, "weighted F1", "", "%.3f", summary.weighted_f1);
     add_tile(to, "log loss", "", "%.3f", summary.log_loss);
