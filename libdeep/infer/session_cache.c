@@ -61,9 +61,9 @@ deep_status deep__session_acquire(deep_session **out, const deep_model *model, i
 void deep__session_release(deep_session *session)
 {
     deep_model *model = writable(session->model);
-    deep__model_unshare(model);
     session->holds_model = false;
-    pthread_mutex_lock(&model->lock);
+    pthread_mutex_lock(&model->lock); /* both at once: whoever owns the model next must find the session */
+    --model->shared;
     session->next = model->infer_cache;
     model->infer_cache = session;
     pthread_mutex_unlock(&model->lock);

@@ -37,7 +37,6 @@ deep_status deep__model_own(deep_model *model)
 {
     DEEP_REQUIRE(model != NULL, "model is NULL");
     DEEP_TRY(deep__context_check(model->context));
-    if (model->infer_cache_free != NULL) model->infer_cache_free(model);
     pthread_mutex_lock(&model->lock);
     const int32_t shared = model->shared;
     const bool exclusive = model->exclusive;
@@ -45,6 +44,8 @@ deep_status deep__model_own(deep_model *model)
     pthread_mutex_unlock(&model->lock);
     if (exclusive) return deep__fail(DEEP_ERROR_STATE, "the model is being trained or written");
     if (shared > 0) return deep__fail(DEEP_ERROR_STATE, "the model is in use by %" PRId32 " sessions or calls", shared);
+    /* Nobody adds an idle session now; those that are there have packed the weights that may change. */
+    if (model->infer_cache_free != NULL) model->infer_cache_free(model);
     return DEEP_OK;
 }
 
