@@ -38,6 +38,13 @@ DEEP_API const char *deep_classes_name(const deep_classes *classes, int32_t inde
 /** @return WoRMS AphiaID of class `index`; 0 when unknown. Any thread. Since 0.1. */
 DEEP_API int64_t deep_classes_aphia_id(const deep_classes *classes, int32_t index);
 
+/**
+ * The line of info.txt about class `index`.
+ *
+ * @return UTF-8 text, borrowed from the table; NULL when there is none. Any thread. Since 0.1.
+ */
+DEEP_API const char *deep_classes_info(const deep_classes *classes, int32_t index);
+
 /** What to do with an image that cannot be decoded. */
 enum {
     DEEP_BAD_IMAGE_SKIP = 0,   /**< Report, leave out; DEEP_ERROR_DATASET above 1 % or when a class empties. */

@@ -153,6 +153,9 @@ DEEP_API const char *deep_model_class_name(const deep_model *model, int32_t inde
 /** @return WoRMS AphiaID of class `index`; 0 when unknown. Since 0.1. */
 DEEP_API int64_t deep_model_class_aphia_id(const deep_model *model, int32_t index);
 
+/** @return Text about class `index`, borrowed from the model; NULL when there is none. Since 0.1. */
+DEEP_API const char *deep_model_class_info(const deep_model *model, int32_t index);
+
 /**
  * Renames the classes; with another count also makes a new last layer with random weights.
  *

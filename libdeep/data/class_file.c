@@ -116,8 +116,24 @@ deep_status deep__class_file_parse(deep_classes **out, const deep_allocator *all
     return DEEP_OK;
 }
 
-static void apply_aphia_ids(deep_classes *classes, const deep_context *context, const char *text, size_t size,
-                            const char *file)
+/* Takes one line of a file that has a line for each class. */
+typedef deep_status (*line_taker)(deep_classes *classes, int32_t index, const char *line, size_t length);
+
+static deep_status take_aphia_id(deep_classes *classes, int32_t index, const char *line, size_t length)
+{
+    int64_t id = 0;
+    if (deep__text_to_i64(line, length, &id) && id > 0) classes->items[index].aphia_id = id;
+    return DEEP_OK;
+}
+
+static deep_status take_info(deep_classes *classes, int32_t index, const char *line, size_t length)
+{
+    return deep__text_is_utf8(line, length) ? deep__classes_set_info(classes, index, line, length) : DEEP_OK;
+}
+
+/* More lines than classes belong to other classes: such a file is ignored. */
+static deep_status take_lines(deep_classes *classes, const deep_context *context, const char *text, size_t size,
+                              const char *file, line_taker take)
 {
     const char *end = text + size, *line;
     size_t length;
@@ -126,24 +142,25 @@ static void apply_aphia_ids(deep_classes *classes, const deep_context *context, 
     if (lines > classes->count) {
         deep__log(&context->logger, DEEP_LOG_WARNING, "%s: ignored, it has %" PRId64 " lines for %" PRId32 " classes",
                   file, lines, classes->count);
-        return;
+        return DEEP_OK;
     }
-    for (int32_t i = 0; i < classes->count && deep__text_line(&text, end, &line, &length); ++i) {
-        int64_t id = 0;
-        if (deep__text_to_i64(line, trimmed(line, length), &id) && id > 0) classes->items[i].aphia_id = id;
-    }
+    for (int32_t i = 0; i < classes->count && deep__text_line(&text, end, &line, &length); ++i)
+        DEEP_TRY(take(classes, i, line, trimmed(line, length)));
+    return DEEP_OK;
 }
 
-static deep_status read_aphia_ids(deep_classes *classes, const deep_context *context, const char *class_file)
+/* `name` beside the class table; the file is optional. */
+static deep_status read_beside(deep_classes *classes, const deep_context *context, const char *class_file,
+                               const char *name, line_taker take)
 {
     char *path = NULL;
     void *text = NULL;
     size_t size = 0;
-    DEEP_TRY(deep__path_beside(&path, &context->allocator, class_file, "aphia_ids.txt"));
+    DEEP_TRY(deep__path_beside(&path, &context->allocator, class_file, name));
     deep_status status = DEEP_OK;
-    if (access(path, F_OK) == 0) { /* the file is optional */
+    if (access(path, F_OK) == 0) {
         status = deep__file_read(&text, &size, &context->allocator, path, CLASS_FILE_MAX_BYTES);
-        if (status == DEEP_OK) apply_aphia_ids(classes, context, text, size, path);
+        if (status == DEEP_OK) status = take_lines(classes, context, text, size, path, take);
     }
     deep__free(&context->allocator, text);
     deep__free(&context->allocator, path);
@@ -159,7 +176,8 @@ deep_status deep__class_file_read(deep_classes **out, const deep_context *contex
     deep_classes *classes;
     deep_status status = deep__class_file_parse(&classes, &context->allocator, text, size, path);
     deep__free(&context->allocator, text);
-    if (status == DEEP_OK) status = read_aphia_ids(classes, context, path);
+    if (status == DEEP_OK) status = read_beside(classes, context, path, "aphia_ids.txt", take_aphia_id);
+    if (status == DEEP_OK) status = read_beside(classes, context, path, "info.txt", take_info);
     if (status != DEEP_OK) {
         deep_classes_free(classes);
         return status;
@@ -187,7 +205,8 @@ static bool fits_on_a_line(const char *name)
 
 deep_status deep__class_file_write(const deep_classes *classes, const deep_context *context, const char *path)
 {
-    deep_text names = deep__text(&context->allocator), ids = deep__text(&context->allocator);
+    deep_text names = deep__text(&context->allocator), ids = names, infos = names;
+    bool has_info = false;
     for (int32_t i = 0; i < classes->count; ++i)
         DEEP_REQUIRE(fits_on_a_line(classes->items[i].name), "class name '%s' cannot stand in classes.txt",
                      classes->items[i].name);
@@ -195,9 +214,13 @@ deep_status deep__class_file_write(const deep_classes *classes, const deep_conte
         deep__text_printf(&names, "%s\n", classes->items[i].name);
         if (classes->items[i].aphia_id > 0) deep__text_printf(&ids, "%" PRId64, classes->items[i].aphia_id);
         deep__text_append(&ids, "\n", 1);
+        deep__text_printf(&infos, "%s\n", classes->items[i].info != NULL ? classes->items[i].info : "");
+        has_info = has_info || classes->items[i].info != NULL;
     }
     deep_status status = write_beside(context, path, "classes.txt", &names);
     if (status == DEEP_OK) status = write_beside(context, path, "aphia_ids.txt", &ids);
+    if (status == DEEP_OK && has_info) status = write_beside(context, path, "info.txt", &infos);
+    deep__text_free(&infos);
     deep__text_free(&ids);
     deep__text_free(&names);
     return status;

@@ -2,7 +2,7 @@
 #ifndef DEEP_DATA_CLASS_FILE_H
 #define DEEP_DATA_CLASS_FILE_H
 
-/* classes.txt and aphia_ids.txt, as the reference service has them, and tables that also name folders. */
+/* classes.txt, aphia_ids.txt and info.txt, as the reference service has them, and tables that also name folders. */
 #include "data/classes.h"
 
 /*
@@ -13,10 +13,11 @@ deep_status deep__class_file_parse(deep_classes **out, const deep_allocator *all
                                    const char *file);
 
 /* Reads a class table and, from the same folder, aphia_ids.txt: line n is the AphiaID of class n, anything but a number
- * unknown. */
+ * unknown,
+ * and info.txt, a text about each class. */
 deep_status deep__class_file_read(deep_classes **out, const deep_context *context, const char *path);
 
-/* Writes classes.txt and aphia_ids.txt beside `path`. */
+/* Writes classes.txt, aphia_ids.txt and, where there are texts, info.txt beside `path`. */
 deep_status deep__class_file_write(const deep_classes *classes, const deep_context *context, const char *path);
 
 /* `name` in the folder of the file `path`; the caller frees it. */

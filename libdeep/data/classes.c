@@ -35,6 +35,11 @@ deep_status deep__classes_set(deep_classes *classes, int32_t index, const char *
     return deep__pool_text(&classes->pool, &item->folder, folder, strlen(folder));
 }
 
+deep_status deep__classes_set_info(deep_classes *classes, int32_t index, const char *info, size_t length)
+{
+    return length == 0 ? DEEP_OK : deep__pool_text(&classes->pool, &classes->items[index].info, info, length);
+}
+
 typedef struct named_class {
     const char *name;
     int32_t index;
@@ -108,6 +113,8 @@ deep_status deep__classes_copy(deep_classes **out, const deep_allocator *allocat
         const deep_class *item = &classes->items[i];
         const char *folder = item->folder == item->name ? NULL : item->folder;
         status = deep__classes_set(copy, i, folder, item->name, strlen(item->name), item->aphia_id);
+        if (status == DEEP_OK && item->info != NULL)
+            status = deep__classes_set_info(copy, i, item->info, strlen(item->info));
     }
     if (status != DEEP_OK) {
         deep_classes_free(copy);
@@ -157,4 +164,9 @@ const char *deep_classes_name(const deep_classes *classes, int32_t index)
 int64_t deep_classes_aphia_id(const deep_classes *classes, int32_t index)
 {
     return classes == NULL || index < 0 || index >= classes->count ? 0 : classes->items[index].aphia_id;
+}
+
+const char *deep_classes_info(const deep_classes *classes, int32_t index)
+{
+    return classes == NULL || index < 0 || index >= classes->count ? NULL : classes->items[index].info;
 }

@@ -12,6 +12,7 @@ enum { DEEP_MAX_CLASSES = 65536 };
 typedef struct deep_class {
     const char *name;   /* in the pool; likewise below */
     const char *folder; /* of its images in a folder data set; most often the name itself */
+    const char *info;   /* free text about the class; NULL = none */
     int64_t aphia_id;   /* 0 = unknown */
 } deep_class;
 
@@ -28,6 +29,9 @@ deep_status deep__classes_new(deep_classes **out, const deep_allocator *allocato
 /* Copies the texts; `folder` of NULL = the name. */
 deep_status deep__classes_set(deep_classes *classes, int32_t index, const char *folder, const char *name, size_t length,
                               int64_t aphia_id);
+
+/* Copies a text about a class; a length of 0 leaves it without. */
+deep_status deep__classes_set_info(deep_classes *classes, int32_t index, const char *info, size_t length);
 
 /* Two classes with the same name (or folder), or -1 and -1. */
 deep_status deep__classes_find_twins(const deep_classes *classes, bool folders, int32_t *first, int32_t *second);

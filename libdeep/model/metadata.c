@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "metadata.h"
 
+#include "data/classes.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -145,7 +147,11 @@ static deep_status make_classes(deep_model *model, const deep_json *list, const 
     const size_t count = deep__json_count(list);
     for (size_t i = 0; i < count; ++i)
         DEEP_TRY(read_class(&names[i], &aphia_ids[i], deep__json_at(list, i), i));
-    const deep_status status = deep_classes_create(&model->classes, model->context, names, aphia_ids, (int32_t)count);
+    deep_status status = deep_classes_create(&model->classes, model->context, names, aphia_ids, (int32_t)count);
+    for (size_t i = 0; i < count && status == DEEP_OK; ++i) {
+        const char *info = deep__json_string(deep__json_get(deep__json_at(list, i), "info"));
+        if (info != NULL) status = deep__classes_set_info(model->classes, (int32_t)i, info, strlen(info));
+    }
     /* An empty or repeated name is the file's fault here, not the caller's. */
     return deep__fail_within(status == DEEP_ERROR_INVALID_ARGUMENT ? DEEP_ERROR_FORMAT : status, "metadata: classes");
 }
@@ -232,6 +238,8 @@ static deep_status append_class(deep_json *list, const deep_classes *classes, in
     deep_status status = deep__json_set(entry, "name", deep__json_new_string(deep_classes_name(classes, index)));
     if (status == DEEP_OK)
         status = deep__json_set(entry, "aphia_id", deep__json_new_integer(deep_classes_aphia_id(classes, index)));
+    if (status == DEEP_OK && deep_classes_info(classes, index) != NULL)
+        status = deep__json_set(entry, "info", deep__json_new_string(deep_classes_info(classes, index)));
     if (status == DEEP_OK) return deep__json_append(list, entry);
     deep__json_free(entry);
     return status;

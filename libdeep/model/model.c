@@ -331,6 +331,11 @@ const char *deep_model_class_name(const deep_model *model, int32_t index)
     return model == NULL ? NULL : deep_classes_name(model->classes, index);
 }
 
+const char *deep_model_class_info(const deep_model *model, int32_t index)
+{
+    return model == NULL ? NULL : deep_classes_info(model->classes, index);
+}
+
 int64_t deep_model_class_aphia_id(const deep_model *model, int32_t index)
 {
     return model == NULL ? 0 : deep_classes_aphia_id(model->classes, index);

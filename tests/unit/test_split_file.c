@@ -6,6 +6,8 @@
 #include "scratch.h"
 #include "test.h"
 
+#include <deep/model.h>
+
 static deep_context *context;
 static scratch folder;
 
@@ -210,6 +212,48 @@ START_TEST(aphia_ids_stand_beside_the_classes)
 }
 END_TEST
 
+static deep_model *through_a_file(const deep_classes *classes)
+{
+    const deep_model_options options = {DEEP_MODEL_OPTIONS_INIT, .architecture = "xception-small",
+                                        .input_size = 71,        .width = 0.02,
+                                        .middle_blocks = 1,      .classes = classes};
+    deep_model *model, *loaded;
+    void *data;
+    size_t size;
+    assert_ok(deep_model_create(&model, context, &options));
+    assert_ok(deep_model_save_memory(model, &data, &size));
+    assert_ok(deep_model_load_memory(&loaded, context, data, size));
+    deep_free(context, data);
+    deep_model_free(model);
+    return loaded;
+}
+
+START_TEST(texts_about_classes_reach_the_model)
+{
+    deep_classes *classes, *again;
+    const char *path = scratch_write_text(&folder, "classes.txt", "a\nb\nc\n");
+    scratch_write_text(&folder, "info.txt", "a diatom\n\nk\303\266nnte alles sein \n");
+    assert_ok(deep__class_file_read(&classes, context, path));
+    ck_assert_str_eq(deep_classes_info(classes, 0), "a diatom");
+    ck_assert_ptr_null(deep_classes_info(classes, 1));
+    ck_assert_ptr_null(deep_classes_info(classes, 3));
+    deep_model *model = through_a_file(classes);
+    ck_assert_ptr_null(deep_model_class_info(model, 1));
+    ck_assert_str_eq(deep_model_class_info(model, 2), "k\303\266nnte alles sein");
+    deep_model_free(model);
+
+    assert_ok(deep__class_file_write(classes, context, scratch_path(&folder, "classes.txt")));
+    assert_ok(deep__class_file_read(&again, context, path));
+    ck_assert_str_eq(deep_classes_info(again, 2), deep_classes_info(classes, 2));
+    deep_classes_free(again);
+    deep_classes_free(classes);
+    scratch_write_text(&folder, "info.txt", "1\n2\n3\n4\n"); /* of other classes */
+    assert_ok(deep__class_file_read(&classes, context, path));
+    ck_assert_ptr_null(deep_classes_info(classes, 0));
+    deep_classes_free(classes);
+}
+END_TEST
+
 START_TEST(made_class_tables_are_checked)
 {
     deep_classes *classes;
@@ -249,6 +293,7 @@ Suite *test_suite(void)
     tcase_add_test(tests, class_tables_are_read);
     tcase_add_test(tests, malformed_class_tables_are_refused);
     tcase_add_test(tests, aphia_ids_stand_beside_the_classes);
+    tcase_add_test(tests, texts_about_classes_reach_the_model);
     tcase_add_test(tests, made_class_tables_are_checked);
     suite_add_tcase(suite, tests);
     return suite;
