@@ -17,20 +17,21 @@ typedef struct failing_allocator {
 
 static inline void *failing_alloc(void *user, size_t size, size_t alignment)
 {
-    failing_allocator *allocator = user;
-    ++allocator->requests;
-    if (size > allocator->largest) allocator->largest = size;
-    const bool due = allocator->fail_at > 0 && allocator->requests >= allocator->fail_at;
-    if (due && (allocator->forever || allocator->requests == allocator->fail_at)) return NULL;
+    failing_allocator *allocator = user; /* shared with a loader's threads */
+    const long request = __atomic_add_fetch(&allocator->requests, 1, __ATOMIC_RELAXED);
+    if (size > __atomic_load_n(&allocator->largest, __ATOMIC_RELAXED))
+        __atomic_store_n(&allocator->largest, size, __ATOMIC_RELAXED);
+    const bool due = allocator->fail_at > 0 && request >= allocator->fail_at;
+    if (due && (allocator->forever || request == allocator->fail_at)) return NULL;
     void *memory = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-    if (memory != NULL) ++allocator->living;
+    if (memory != NULL) __atomic_add_fetch(&allocator->living, 1, __ATOMIC_RELAXED);
     return memory;
 }
 
 static inline void failing_free(void *user, void *memory)
 {
     failing_allocator *allocator = user;
-    if (memory != NULL) --allocator->living;
+    if (memory != NULL) __atomic_sub_fetch(&allocator->living, 1, __ATOMIC_RELAXED);
     free(memory);
 }
 
