@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "infer/evaluate.h"
 
+#include "data/classes.h"
+
 #include <string.h>
 
 enum { DEFAULT_BATCH = 16 };
-
-deep_status deep__check_classes(const deep_model *model, const deep_dataset *dataset)
-{
-    const deep_classes *classes = deep_dataset_classes(dataset);
-    const int32_t count = deep_classes_count(classes);
-    if (count != model->arch.classes)
-        return deep__fail(DEEP_ERROR_DATASET, "the dataset has %" PRId32 " classes, the model %" PRId32, count,
-                          model->arch.classes);
-    for (int32_t c = 0; c < count; ++c)
-        if (strcmp(deep_classes_name(classes, c), deep_model_class_name(model, c)) != 0)
-            return deep__fail(DEEP_ERROR_DATASET,
-                              "class %" PRId32 " is \"%.100s\" in the dataset, \"%.100s\" in the model", c,
-                              deep_classes_name(classes, c), deep_model_class_name(model, c));
-    return DEEP_OK;
-}
 
 static deep_status collect(deep_session *session, deep_loader *loader, float *probabilities, int32_t *labels,
                            const deep_evaluate_hook *hook)
@@ -68,7 +55,7 @@ deep_status deep_model_evaluate(const deep_model *model, const deep_dataset *dat
     DEEP_REQUIRE(dataset != NULL, "dataset is NULL");
     DEEP_TRY(deep__context_check(model->context));
     DEEP_TRY(deep__predict_options_read(&options, given, DEFAULT_BATCH));
-    DEEP_TRY(deep__check_classes(model, dataset));
+    DEEP_TRY(deep__classes_check_equal(model->classes, deep_dataset_classes(dataset)));
     deep_session *session = NULL;
     deep_loader *loader = NULL;
     const deep_loader_options loading = {

@@ -11,9 +11,6 @@ typedef struct deep_evaluate_hook {
     void *user;
 } deep_evaluate_hook;
 
-/* DEEP_ERROR_DATASET unless the dataset's classes are the model's, by name and order. */
-deep_status deep__check_classes(const deep_model *model, const deep_dataset *dataset);
-
 /* Classifies the loader's `count` images with a session; hook may be NULL. */
 deep_status deep__evaluate_with(deep_session *session, deep_loader *loader, int64_t count,
                                 const deep_evaluate_hook *hook, deep_metrics **out);

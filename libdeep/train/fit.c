@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The training loop: epochs of steps, each epoch judged on the validation set with exact batch-norm statistics. */
 #define _POSIX_C_SOURCE 200809L
+#include "data/classes.h"
 #include "data/dataset.h"
 #include "infer/evaluate.h"
 #include "train/checkpoint.h"
@@ -88,8 +89,8 @@ static deep_status save_checkpoint(const fit *f)
 
 static deep_status check_data(const fit *f)
 {
-    DEEP_TRY(deep__check_classes(f->model, f->train));
-    if (f->valid != NULL) DEEP_TRY(deep__check_classes(f->model, f->valid));
+    DEEP_TRY(deep__classes_check_equal(f->model->classes, deep_dataset_classes(f->train)));
+    if (f->valid != NULL) DEEP_TRY(deep__classes_check_equal(f->model->classes, deep_dataset_classes(f->valid)));
     int32_t present = 0;
     for (int32_t c = 0; c < f->model->arch.classes; ++c)
         present += deep_dataset_class_size(f->train, c) > 0;
