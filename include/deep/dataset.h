@@ -2,7 +2,7 @@
 #ifndef DEEP_DATASET_H
 #define DEEP_DATASET_H
 
-#include <deep/context.h>
+#include <deep/image.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -108,6 +108,20 @@ DEEP_API deep_status deep_dataset_create(deep_dataset **out, deep_context *conte
                                          const int32_t *labels, const char *const *groups, int64_t count,
                                          const deep_classes *classes, const deep_dataset_options *options);
 
+/**
+ * Makes a dataset from decoded images in memory, in their order. Its images are named "0", "1", ..., and it cannot be
+ * saved as a split file.
+ *
+ * @param images  `count` images, borrowed: they must outlive the dataset and everything split from it, unchanged.
+ * @param labels  `count` class indices, each from 0 to the number of classes - 1; copied.
+ * @param groups  `count` group names, or NULL; copied.
+ * @param classes Copied.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_DATASET (no image), DEEP_ERROR_OUT_OF_MEMORY. Since 0.1.
+ */
+DEEP_API deep_status deep_dataset_create_images(deep_dataset **out, deep_context *context, deep_image *const *images,
+                                                const int32_t *labels, const char *const *groups, int64_t count,
+                                                const deep_classes *classes);
+
 /** Frees a dataset; NULL is fine. Since 0.1. */
 DEEP_API void deep_dataset_free(deep_dataset *dataset);
 
@@ -120,7 +134,10 @@ DEEP_API const deep_classes *deep_dataset_classes(const deep_dataset *dataset);
 /** @return Usable images of class `index`; 0 outside the table. Since 0.1. */
 DEEP_API int64_t deep_dataset_class_size(const deep_dataset *dataset, int32_t index);
 
-/** @return Path of image `index` as it can be opened, borrowed from the dataset; NULL outside it. Since 0.1. */
+/**
+ * @return Path of image `index` as it can be opened, borrowed from the dataset; NULL outside it and for an image in
+ *         memory. Since 0.1.
+ */
 DEEP_API const char *deep_dataset_path(const deep_dataset *dataset, int64_t index);
 
 /** @return Path of image `index` relative to the root, as a split file has it; NULL outside it. Since 0.1. */

@@ -23,6 +23,12 @@ enum {
     DEEP_HEAD_SERVICE = 1   /**< Global average pooling, dense 1024 with ReLU, dense K. */
 };
 
+/** How many zeros (pools: nothing) stand around the 3x3 windows of 'same' layers. */
+enum {
+    DEEP_PADDING_SAME = 0,     /**< TensorFlow's rule: output = ceil(input / stride), the odd pixel at the end. */
+    DEEP_PADDING_SYMMETRIC = 1 /**< One pixel on every side, as PyTorch's Xception (Cadene, timm). */
+};
+
 /** What becomes of a pixel value 0..255 on its way into the network. */
 enum {
     DEEP_PREPROCESS_TF = 0,    /**< (x - mean) / 127.5; mean 127.5 gives Keras's -1..1. */
@@ -50,6 +56,9 @@ typedef struct deep_model_options {
     double mean[3];              /**< Per RGB channel, on the scale 0..255. */
     double std[3];               /**< Above 0; used by DEEP_PREPROCESS_TORCH. */
     uint64_t seed;               /**< Of the initial weights (Keras's Glorot uniform). */
+    double batch_norm_epsilon;   /**< 0 = 1e-3, Keras's; 1e-5 for weights from PyTorch. */
+    int32_t padding;             /**< DEEP_PADDING_* */
+    int32_t reserved2;           /**< 0 */
 } deep_model_options;
 
 #define DEEP_MODEL_OPTIONS_INIT .struct_size = sizeof(deep_model_options)
@@ -122,6 +131,9 @@ typedef struct deep_model_summary {
     int64_t parameters;           /**< All values, running statistics of batch norm included. */
     int64_t trainable_parameters; /**< Those that an optimizer changes. */
     int64_t multiply_adds;        /**< Of one image's forward pass. */
+    double batch_norm_epsilon;
+    int32_t padding;
+    int32_t reserved; /**< 0 */
 } deep_model_summary;
 
 /** @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT. Shared. Since 0.1. */

@@ -19,6 +19,8 @@ typedef struct deep_session_options {
     size_t struct_size; /**< sizeof(deep_session_options) */
     int32_t batch;      /**< Largest number of images at once, 1 to 1024; 0 = 1. */
     int32_t threads;    /**< Threads that compute; 0 = the context's. */
+    int32_t layers;     /**< 1 = keep every layer's output, at the cost of memory and fusion. */
+    int32_t reserved;   /**< 0 */
 } deep_session_options;
 
 #define DEEP_SESSION_OPTIONS_INIT .struct_size = sizeof(deep_session_options)
@@ -51,6 +53,32 @@ DEEP_API void deep_session_free(deep_session *session);
  */
 DEEP_API deep_status deep_session_run(deep_session *session, const float *input, int32_t n, float *logits,
                                       float *probabilities);
+
+/** A layer of a session that was made with `layers`. */
+typedef struct deep_layer {
+    size_t struct_size; /**< sizeof(deep_layer), set by the caller */
+    const char *name;   /**< Keras's, such as "block5_sepconv1_bn"; borrowed from the session. */
+    int64_t shape[4];   /**< Of one image's output: height, width, channels, or values alone. */
+    int32_t rank;       /**< 3 or 1 */
+    int32_t reserved;   /**< 0 */
+} deep_layer;
+
+/** @return Number of layers, in network order; 0 for NULL and for a session without `layers`. Since 0.1. */
+DEEP_API int32_t deep_session_layer_count(const deep_session *session);
+
+/** @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (no such layer). Since 0.1. */
+DEEP_API deep_status deep_session_layer_info(const deep_session *session, int32_t index, deep_layer *layer);
+
+/**
+ * Copies a layer's output of the last deep_session_run().
+ *
+ * @param      n      Images, 1 to that run's.
+ * @param[out] values n x the layer's shape, NHWC.
+ * @param      count  Elements at `values`; must be those.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_STATE (nothing has run). Since 0.1.
+ */
+DEEP_API deep_status deep_session_layer_read(const deep_session *session, int32_t index, int32_t n, float *values,
+                                             int64_t count);
 
 /**
  * Brings an image to the model's input: channels, size, normalisation.

@@ -216,6 +216,15 @@ DEEP_API deep_status deep_trainer_apply(deep_trainer *trainer);
  */
 DEEP_API deep_status deep_trainer_gradient(deep_trainer *trainer, int32_t index, float **values, int64_t *count);
 
+/**
+ * Weighs the images of each class in the loss of the next steps.
+ *
+ * @param weights One for each class, not negative; NULL = 1 for all. Copied.
+ * @param count   The model's classes; 0 with NULL.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT. Since 0.1.
+ */
+DEEP_API deep_status deep_trainer_set_class_weights(deep_trainer *trainer, const float *weights, int32_t count);
+
 /** Sets the rate of the next updates; above 0. Since 0.1. */
 DEEP_API deep_status deep_trainer_set_learning_rate(deep_trainer *trainer, double rate);
 

@@ -23,6 +23,16 @@ deep_status deep__dataset_new(deep_dataset **out, deep_context *context, const d
     return DEEP_OK;
 }
 
+deep_status deep__dataset_image(const deep_image **image, deep_image **decoded, const deep_dataset *dataset,
+                                size_t index)
+{
+    const deep_sample *sample = &dataset->samples.items[index];
+    *decoded = NULL;
+    if (sample->image == NULL) DEEP_TRY(deep_image_load(decoded, dataset->context, sample->path, NULL));
+    *image = sample->image == NULL ? *decoded : sample->image;
+    return DEEP_OK;
+}
+
 void deep__dataset_count(deep_dataset *dataset)
 {
     memset(dataset->class_sizes, 0, (size_t)dataset->classes->count * sizeof *dataset->class_sizes);
@@ -93,7 +103,7 @@ int64_t deep_dataset_class_size(const deep_dataset *dataset, int32_t index)
 const char *deep_dataset_path(const deep_dataset *dataset, int64_t index)
 {
     const deep_sample *sample = sample_at(dataset, index);
-    return sample == NULL ? NULL : sample->path;
+    return sample == NULL || sample->image != NULL ? NULL : sample->path;
 }
 
 const char *deep_dataset_name(const deep_dataset *dataset, int64_t index)

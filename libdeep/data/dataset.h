@@ -26,6 +26,10 @@ struct deep_dataset {
 /* An empty data set over a copy of `classes`; add samples, then deep__dataset_count(). */
 deep_status deep__dataset_new(deep_dataset **out, deep_context *context, const deep_classes *classes);
 
+/* Image `index`: decoded now, into `*decoded`, which the caller frees, or the one in memory (`*decoded` is NULL). */
+deep_status deep__dataset_image(const deep_image **image, deep_image **decoded, const deep_dataset *dataset,
+                                size_t index);
+
 /* Counts the images of each class. */
 void deep__dataset_count(deep_dataset *dataset);
 

@@ -63,12 +63,12 @@ static deep_status get_square(deep_loader *loader, size_t sample, const deep_ima
     *square = deep__cache_get(&loader->cache, sample);
     pthread_mutex_unlock(&loader->mutex);
     if (*square != NULL) return DEEP_OK;
-    deep_image *image, *fresh;
-    const char *path = loader->dataset->samples.items[sample].path;
-    DEEP_TRY(deep_image_load(&image, loader->dataset->context, path, NULL));
+    deep_image *decoded, *fresh;
+    const deep_image *image;
+    DEEP_TRY(deep__dataset_image(&image, &decoded, loader->dataset, sample));
     const deep_status status = deep__preprocess_square(&fresh, image, &loader->options.preprocess);
-    deep_image_free(image);
-    if (status != DEEP_OK) return deep__fail_within(status, path);
+    deep_image_free(decoded);
+    if (status != DEEP_OK) return deep__fail_within(status, loader->dataset->samples.items[sample].path);
     pthread_mutex_lock(&loader->mutex);
     const bool kept = deep__cache_put(&loader->cache, sample, fresh);
     pthread_mutex_unlock(&loader->mutex);

@@ -162,21 +162,45 @@ deep_status deep_dataset_open(deep_dataset **out, deep_context *context, const c
     return finish(out, dataset, status, &options);
 }
 
-static deep_status add_list(deep_dataset *dataset, const char *const *paths, const int32_t *labels,
-                            const char *const *groups, int64_t count)
+/* What is beside the path or the image at `index` of a list. */
+static deep_status check_row(const deep_dataset *dataset, const int32_t *labels, const char *const *groups,
+                             int64_t index)
+{
+    DEEP_REQUIRE(labels[index] >= 0 && labels[index] < dataset->classes->count,
+                 "label %" PRId32 " of image %" PRId64 " is not 0 to %" PRId32, labels[index], index,
+                 dataset->classes->count - 1);
+    DEEP_REQUIRE(groups == NULL || groups[index] != NULL, "group %" PRId64 " is NULL", index);
+    return DEEP_OK;
+}
+
+static deep_status add_groups(deep_dataset *dataset, const char *const *groups)
+{
+    for (size_t i = 0; i < dataset->samples.count && groups != NULL; ++i)
+        DEEP_TRY(
+            deep__pool_text(&dataset->samples.pool, &dataset->samples.items[i].group, groups[i], strlen(groups[i])));
+    return DEEP_OK;
+}
+
+static deep_status add_paths(deep_dataset *dataset, const char *const *paths, const int32_t *labels,
+                             const char *const *groups, int64_t count)
 {
     for (int64_t i = 0; i < count; ++i) {
         DEEP_REQUIRE(paths[i] != NULL && paths[i][0] != '\0', "path %" PRId64 " is empty", i);
-        DEEP_REQUIRE(labels[i] >= 0 && labels[i] < dataset->classes->count,
-                     "label %" PRId32 " of image %" PRId64 " is not 0 to %" PRId32, labels[i], i,
-                     dataset->classes->count - 1);
+        DEEP_TRY(check_row(dataset, labels, groups, i));
         DEEP_TRY(deep__samples_add(&dataset->samples, "", paths[i], strlen(paths[i]), labels[i]));
-        if (groups == NULL) continue;
-        DEEP_REQUIRE(groups[i] != NULL, "group %" PRId64 " is NULL", i);
-        DEEP_TRY(
-            deep__pool_text(&dataset->samples.pool, &dataset->samples.items[i].group, groups[i], strlen(groups[i])));
     }
-    return DEEP_OK;
+    return add_groups(dataset, groups);
+}
+
+static deep_status add_images(deep_dataset *dataset, deep_image *const *images, const int32_t *labels,
+                              const char *const *groups, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i) {
+        DEEP_REQUIRE(images[i] != NULL, "image %" PRId64 " is NULL", i);
+        DEEP_TRY(check_row(dataset, labels, groups, i));
+        DEEP_TRY(deep__samples_add_image(&dataset->samples, images[i], labels[i]));
+    }
+    return add_groups(dataset, groups);
 }
 
 deep_status deep_dataset_create(deep_dataset **out, deep_context *context, const char *const *paths,
@@ -197,10 +221,25 @@ deep_status deep_dataset_create(deep_dataset **out, deep_context *context, const
     if (count == 0) return deep__fail(DEEP_ERROR_DATASET, "the list has no image");
     deep_dataset *dataset;
     DEEP_TRY(deep__dataset_new(&dataset, context, classes));
-    return finish(out, dataset, add_list(dataset, paths, labels, groups, count), &options);
+    return finish(out, dataset, add_paths(dataset, paths, labels, groups, count), &options);
 }
 
 void deep_dataset_options_init(deep_dataset_options *options, size_t size)
 {
     deep__options_init(options, size);
+}
+
+deep_status deep_dataset_create_images(deep_dataset **out, deep_context *context, deep_image *const *images,
+                                       const int32_t *labels, const char *const *groups, int64_t count,
+                                       const deep_classes *classes)
+{
+    static const deep_dataset_options no_look = {.on_bad_image = DEEP_BAD_IMAGE_KEEP}; /* they are decoded */
+    DEEP_REQUIRE_OUT(out);
+    DEEP_TRY(deep__context_check(context));
+    DEEP_REQUIRE(images != NULL && labels != NULL && classes != NULL, "images, labels or classes is NULL");
+    DEEP_REQUIRE(count >= 0, "%" PRId64 " images", count);
+    if (count == 0) return deep__fail(DEEP_ERROR_DATASET, "the list has no image");
+    deep_dataset *dataset;
+    DEEP_TRY(deep__dataset_new(&dataset, context, classes));
+    return finish(out, dataset, add_images(dataset, images, labels, groups, count), &no_look);
 }

@@ -3,6 +3,7 @@
 
 #include "data/sort.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static deep_status add(deep_samples *samples, deep_sample sample)
@@ -26,12 +27,21 @@ deep_status deep__samples_add(deep_samples *samples, const char *root, const cha
     char *end = path + before + slash;
     memcpy(end, name, length);
     end[length] = '\0';
-    return add(samples, (deep_sample){path, end, NULL, label});
+    return add(samples, (deep_sample){.path = path, .name = end, .label = label});
+}
+
+deep_status deep__samples_add_image(deep_samples *samples, const deep_image *image, int32_t label)
+{
+    char name[24];
+    const char *copy;
+    const int length = snprintf(name, sizeof name, "%zu", samples->count);
+    DEEP_TRY(deep__pool_text(&samples->pool, &copy, name, (size_t)length));
+    return add(samples, (deep_sample){.image = image, .path = copy, .name = copy, .label = label});
 }
 
 deep_status deep__samples_add_copy(deep_samples *samples, const deep_sample *sample)
 {
-    deep_sample copy = {.label = sample->label};
+    deep_sample copy = {.image = sample->image, .label = sample->label};
     DEEP_TRY(deep__pool_text(&samples->pool, &copy.path, sample->path, strlen(sample->path)));
     copy.name = copy.path + (sample->name - sample->path);
     if (sample->group != NULL)

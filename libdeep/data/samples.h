@@ -2,13 +2,16 @@
 #ifndef DEEP_DATA_SAMPLES_H
 #define DEEP_DATA_SAMPLES_H
 
-/* A growing list of labelled image files. */
+/* A growing list of labelled images: files, or images that somebody else decoded. */
 #include "data/pool.h"
 
+#include <deep/image.h>
+
 typedef struct deep_sample {
-    const char *path;  /* as it can be opened; in the pool, likewise below */
-    const char *name;  /* the end of `path` that is relative to the root */
-    const char *group; /* NULL = the name */
+    const deep_image *image; /* borrowed; NULL = a file */
+    const char *path;        /* as it can be opened, or the name of an image in memory; in the pool, likewise below */
+    const char *name;        /* the end of `path` that is relative to the root */
+    const char *group;       /* NULL = the name */
     int32_t label;
 } deep_sample;
 
@@ -26,6 +29,9 @@ static inline deep_samples deep__samples(const deep_allocator *allocator)
 
 /* Adds root/name, or name alone when `root` is empty. */
 deep_status deep__samples_add(deep_samples *samples, const char *root, const char *name, size_t length, int32_t label);
+
+/* Adds an image in memory, named after its place in the list. */
+deep_status deep__samples_add_image(deep_samples *samples, const deep_image *image, int32_t label);
 
 /* Adds a copy of a sample of another list. */
 deep_status deep__samples_add_copy(deep_samples *samples, const deep_sample *sample);

@@ -28,6 +28,7 @@ deep_status deep_dataset_save(const deep_dataset *dataset, const char *path)
 {
     DEEP_REQUIRE(dataset != NULL, "data set is NULL");
     DEEP_REQUIRE(path != NULL && path[0] != '\0', "path of a split file is empty");
+    DEEP_REQUIRE(dataset->samples.items[0].image == NULL, "%s: images in memory have no paths to list", path);
     DEEP_TRY(deep__context_check(dataset->context));
     deep_text rows = deep__text(&dataset->context->allocator);
     for (size_t i = 0; i < dataset->samples.count; ++i) {

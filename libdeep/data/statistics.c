@@ -2,7 +2,6 @@
 #include "data/dataset.h"
 #include "data/workers.h"
 
-#include <deep/image.h>
 #include <math.h>
 
 typedef struct image_statistics {
@@ -41,11 +40,12 @@ static void measure(image_statistics *result, const deep_image *image)
 static deep_status measure_sample(void *user, size_t index)
 {
     const survey *s = user;
-    deep_image *image;
+    const deep_image *image;
+    deep_image *decoded;
     DEEP_TRY(deep__context_check_cancel(s->dataset->context));
-    DEEP_TRY(deep_image_load(&image, s->dataset->context, s->dataset->samples.items[index].path, NULL));
+    DEEP_TRY(deep__dataset_image(&image, &decoded, s->dataset, index));
     measure(&s->images[index], image);
-    deep_image_free(image);
+    deep_image_free(decoded);
     return DEEP_OK;
 }
 

@@ -12,19 +12,27 @@ void deep_session_options_init(deep_session_options *options, size_t size)
     deep__options_init(options, size);
 }
 
+static deep_status fuse(deep_graph *graph)
+{
+    DEEP_TRY(deep__pass_fuse_relu(graph));
+    DEEP_TRY(deep__pass_fold_batch_norm(graph));
+    return deep__pass_fuse_epilogue(graph);
+}
+
 deep_status deep__session_program(deep_program *program, deep_value *probabilities, const deep_model *model,
-                                  int32_t batch, int32_t threads)
+                                  deep_session_shape shape)
 {
     deep_graph *graph = &program->graph;
-    DEEP_TRY(deep__program_build(program, model, batch, DEEP_MODE_INFER));
-    *probabilities = DEEP_GRAPH_ADD(graph, DEEP_OP_SOFTMAX, NULL, program->net.logits);
+    DEEP_TRY(deep__program_build(program, model, shape.batch, DEEP_MODE_INFER));
+    *probabilities = deep__layer_output(
+        &program->net, DEEP_GRAPH_ADD(graph, DEEP_OP_SOFTMAX, NULL, program->net.logits), "predictions_softmax");
     DEEP_TRY(graph->status);
     graph->values[program->net.logits].keep = true;
     graph->values[*probabilities].keep = true;
-    DEEP_TRY(deep__pass_fuse_relu(graph));
-    DEEP_TRY(deep__pass_fold_batch_norm(graph));
-    DEEP_TRY(deep__pass_fuse_epilogue(graph));
-    return deep__program_compile(program, threads);
+    for (int32_t i = 0; i < program->net.layer_count && shape.layers; ++i)
+        graph->values[program->net.layers[i].value].keep = true;
+    if (!shape.layers) DEEP_TRY(fuse(graph));
+    return deep__program_compile(program, shape.threads);
 }
 
 /* Values of one preprocessed image. */
@@ -33,11 +41,10 @@ static size_t input_values(const deep_model *model)
     return (size_t)model->arch.input_size * (size_t)model->arch.input_size * 3;
 }
 
-static deep_status set_up(deep_session *session, int32_t threads)
+static deep_status set_up(deep_session *session, deep_session_shape shape)
 {
     const deep_allocator *allocator = &session->model->context->allocator;
-    DEEP_TRY(
-        deep__session_program(&session->program, &session->probabilities, session->model, session->batch, threads));
+    DEEP_TRY(deep__session_program(&session->program, &session->probabilities, session->model, shape));
     session->own_workspace.allocator = allocator;
     DEEP_TRY(deep__workspace_reserve(session->workspace, session->program.graph.arena_bytes,
                                      session->program.scratch_bytes));
@@ -45,17 +52,18 @@ static deep_status set_up(deep_session *session, int32_t threads)
                             sizeof(float), "a session's input");
 }
 
-deep_status deep__session_create(deep_session **out, const deep_model *model, int32_t batch, int32_t threads,
+deep_status deep__session_create(deep_session **out, const deep_model *model, deep_session_shape shape,
                                  deep_workspace *workspace)
 {
     deep_session *session;
     DEEP_TRY(deep__alloc_zero(&session, &model->context->allocator, 1, sizeof *session, "session"));
     session->model = model;
-    session->batch = batch;
+    session->batch = shape.batch;
+    session->keeps_layers = shape.layers;
     session->workspace = workspace != NULL ? workspace : &session->own_workspace;
     deep_status status = workspace != NULL ? DEEP_OK : deep__model_share(model);
     session->holds_model = status == DEEP_OK && workspace == NULL;
-    if (status == DEEP_OK) status = set_up(session, threads);
+    if (status == DEEP_OK) status = set_up(session, shape);
     if (status != DEEP_OK) {
         deep_session_free(session);
         return status;
@@ -75,8 +83,13 @@ deep_status deep_session_create(deep_session **out, const deep_model *model, con
                  MAX_BATCH);
     DEEP_REQUIRE(options.threads >= 0 && options.threads <= MAX_THREADS, "threads is %" PRId32 ", not 0 to %d",
                  options.threads, MAX_THREADS);
-    return deep__session_create(out, model, options.batch == 0 ? 1 : options.batch,
-                                options.threads == 0 ? model->context->threads : options.threads, NULL);
+    DEEP_REQUIRE(options.layers == 0 || options.layers == 1, "layers is %" PRId32 ", not 0 or 1", options.layers);
+    const deep_session_shape shape = {
+        .batch = options.batch == 0 ? 1 : options.batch,
+        .threads = options.threads == 0 ? model->context->threads : options.threads,
+        .layers = options.layers == 1,
+    };
+    return deep__session_create(out, model, shape, NULL);
 }
 
 void deep_session_free(deep_session *session)
@@ -121,10 +134,57 @@ deep_status deep_session_run(deep_session *session, const float *input, int32_t 
         whole = session->input;
     }
     DEEP_TRY(deep__session_compute(session, whole));
+    session->images = n;
     const size_t bytes = (size_t)n * (size_t)session->model->arch.classes * sizeof(float);
     if (logits != NULL)
         memcpy(logits, deep__program_value(&session->program, session->workspace, session->program.net.logits), bytes);
     if (probabilities != NULL) memcpy(probabilities, deep__session_probabilities(session), bytes);
+    return DEEP_OK;
+}
+
+/* ---- layers ---- */
+
+int32_t deep_session_layer_count(const deep_session *session)
+{
+    return session == NULL || !session->keeps_layers ? 0 : session->program.net.layer_count;
+}
+
+/* The layer and its value [batch, ...]. */
+static deep_status find_layer(const deep_layer_output **layer, const deep_value_info **info,
+                              const deep_session *session, int32_t index)
+{
+    DEEP_REQUIRE(session != NULL, "session is NULL");
+    const int32_t count = deep_session_layer_count(session);
+    DEEP_REQUIRE(index >= 0 && index < count, "layer %" PRId32 " of %" PRId32, index, count);
+    *layer = &session->program.net.layers[index];
+    *info = deep__graph_value(&session->program.graph, (*layer)->value);
+    return DEEP_OK;
+}
+
+deep_status deep_session_layer_info(const deep_session *session, int32_t index, deep_layer *out)
+{
+    const deep_layer_output *layer = NULL;
+    const deep_value_info *info = NULL;
+    DEEP_TRY(find_layer(&layer, &info, session, index));
+    deep_layer result = {.name = layer->name, .rank = info->rank - 1};
+    for (int32_t axis = 1; axis < info->rank; ++axis)
+        result.shape[axis - 1] = info->shape[axis];
+    return deep__result_write(out, sizeof result, &result, sizeof result, "deep_layer");
+}
+
+deep_status deep_session_layer_read(const deep_session *session, int32_t index, int32_t n, float *values, int64_t count)
+{
+    const deep_layer_output *layer = NULL;
+    const deep_value_info *info = NULL;
+    DEEP_TRY(find_layer(&layer, &info, session, index));
+    if (session->images == 0) return deep__fail(DEEP_ERROR_STATE, "the session has not run yet");
+    DEEP_REQUIRE(n >= 1 && n <= session->images, "n is %" PRId32 ", not 1 to the last run's %" PRId32, n,
+                 session->images);
+    DEEP_REQUIRE(values != NULL, "values is NULL");
+    const int64_t wanted = deep__value_elements(info) / session->batch * n;
+    DEEP_REQUIRE(count == wanted, "%" PRId64 " values, layer \"%s\" has %" PRId64, count, layer->name, wanted);
+    memcpy(values, deep__program_value(&session->program, session->workspace, layer->value),
+           (size_t)count * sizeof *values);
     return DEEP_OK;
 }
 

@@ -14,20 +14,28 @@ struct deep_session {
     deep_value probabilities;
     float *input; /* batch x size x size x 3, for partly filled batches */
     int32_t batch;
+    int32_t images;    /* of the last run */
+    bool keeps_layers; /* and was compiled without fusion */
     bool holds_model;
     deep_session *next; /* in the model's cache of idle sessions */
 };
+
+typedef struct deep_session_shape {
+    int32_t batch;
+    int32_t threads;
+    bool layers; /* keep every layer's output, without fusion */
+} deep_session_shape;
 
 /*
  * With `workspace`, which must outlive the session, the session computes in it and does not hold the model: for a trainer, which has the
  * model alone.
  */
-deep_status deep__session_create(deep_session **out, const deep_model *model, int32_t batch, int32_t threads,
+deep_status deep__session_create(deep_session **out, const deep_model *model, deep_session_shape shape,
                                  deep_workspace *workspace);
 
 /* The network for inference with a softmax behind it; free the program also after a failure. */
 deep_status deep__session_program(deep_program *program, deep_value *probabilities, const deep_model *model,
-                                  int32_t batch, int32_t threads);
+                                  deep_session_shape shape);
 
 /* A whole batch, without checks. */
 deep_status deep__session_compute(deep_session *session, const float *input);

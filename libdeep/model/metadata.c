@@ -18,6 +18,7 @@ static const char *const filters[] = {[DEEP_FILTER_BILINEAR] = "bilinear",
                                       [DEEP_FILTER_TRIANGLE] = "triangle",
                                       [DEEP_FILTER_BICUBIC] = "bicubic",
                                       NULL};
+static const char *const paddings[] = {[DEEP_PADDING_SAME] = "same", [DEEP_PADDING_SYMMETRIC] = "symmetric", NULL};
 static const char *const fits[] = {[DEEP_FIT_SQUASH] = "squash", [DEEP_FIT_PAD] = "pad", NULL};
 
 static const char *const known_members[] = {"architecture", "classes",       "format",   "library", "metrics",
@@ -101,6 +102,8 @@ static deep_status read_architecture(deep_model *model, const deep_json *documen
     DEEP_TRY(read_integer(&model->arch.middle_blocks, object, "middle_blocks", 1, INT32_MAX));
     DEEP_TRY(read_number(&model->arch.width, object, "width"));
     DEEP_TRY(read_number(&model->arch.dropout, object, "dropout"));
+    DEEP_TRY(read_number(&model->arch.epsilon, object, "batch_norm_epsilon"));
+    DEEP_TRY(read_word(&model->arch.padding, object, "padding", paddings));
     if (model->preprocess.channels == 2)
         return deep__fail(DEEP_ERROR_FORMAT, "metadata: input_channels is 2, not 1 or 3");
     model->preprocess.size = model->arch.input_size;
@@ -215,7 +218,9 @@ static deep_status write_architecture(deep_json *document, const deep_model *mod
     DEEP_TRY(deep__json_set(object, "input_channels", deep__json_new_integer(model->preprocess.channels)));
     DEEP_TRY(deep__json_set(object, "middle_blocks", deep__json_new_integer(model->arch.middle_blocks)));
     DEEP_TRY(deep__json_set(object, "width", deep__json_new_real(model->arch.width)));
-    return deep__json_set(object, "dropout", deep__json_new_real(model->arch.dropout));
+    DEEP_TRY(deep__json_set(object, "dropout", deep__json_new_real(model->arch.dropout)));
+    DEEP_TRY(deep__json_set(object, "batch_norm_epsilon", deep__json_new_real(model->arch.epsilon)));
+    return deep__json_set(object, "padding", deep__json_new_string(paddings[model->arch.padding]));
 }
 
 static deep_status write_preprocessing(deep_json *document, const deep_model *model)

@@ -119,6 +119,8 @@ static deep_status fill_arch(deep_model *model, const deep_model_options *option
     if (options->classes != NULL) arch->classes = deep_classes_count(options->classes);
     if (options->width != 0.0) arch->width = options->width;
     if (options->middle_blocks != 0) arch->middle_blocks = options->middle_blocks;
+    if (options->batch_norm_epsilon != 0.0) arch->epsilon = options->batch_norm_epsilon;
+    arch->padding = options->padding;
     return DEEP_OK;
 }
 
@@ -257,6 +259,8 @@ deep_status deep_model_info(const deep_model *model, deep_model_summary *out)
         .width = model->arch.width,
         .dropout = model->arch.dropout,
         .multiply_adds = model->params.multiply_adds,
+        .batch_norm_epsilon = model->arch.epsilon,
+        .padding = model->arch.padding,
     };
     memcpy(summary.mean, preprocess->mean, sizeof summary.mean);
     memcpy(summary.std, preprocess->std, sizeof summary.std);

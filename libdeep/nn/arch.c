@@ -6,9 +6,11 @@
 #include <deep/model.h>
 #include <string.h>
 
+#define KERAS_EPSILON 1e-3 /* keras.applications.Xception's batch norm */
+
 static const deep_arch architectures[] = {
-    {.name = "xception", .middle_blocks = 8, .width = 1.0},
-    {.name = "xception-small", .middle_blocks = 2, .width = 0.25},
+    {.name = "xception", .middle_blocks = 8, .width = 1.0, .epsilon = KERAS_EPSILON},
+    {.name = "xception-small", .middle_blocks = 2, .width = 0.25, .epsilon = KERAS_EPSILON},
 };
 
 enum {
@@ -42,13 +44,18 @@ static deep_status check_arch(const deep_arch *arch)
                  "middle blocks are %" PRId32 ", not 1 to %d", arch->middle_blocks, MAX_MIDDLE_BLOCKS);
     DEEP_REQUIRE(arch->width >= 0.01 && arch->width <= 4, "width multiplier is not 0.01 to 4");
     DEEP_REQUIRE(arch->dropout >= 0 && arch->dropout < 1, "dropout is not at least 0 and below 1");
+    DEEP_REQUIRE(arch->epsilon > 0 && arch->epsilon <= 1, "batch norm's epsilon is %g, not above 0 and at most 1",
+                 arch->epsilon);
+    DEEP_REQUIRE(arch->padding == DEEP_PADDING_SAME || arch->padding == DEEP_PADDING_SYMMETRIC,
+                 "padding %" PRId32 " is not one of DEEP_PADDING", arch->padding);
     return DEEP_OK;
 }
 
 deep_status deep__network_build(deep_network *net, deep_graph *graph, const deep_arch *arch, int32_t batch,
                                 enum deep_mode mode, const uint8_t *frozen)
 {
-    *net = (deep_network){.graph = graph, .mode = mode, .batch = batch, .frozen = frozen, .counter = DEEP_NO_VALUE};
+    *net = (deep_network){
+        .graph = graph, .arch = arch, .mode = mode, .batch = batch, .frozen = frozen, .counter = DEEP_NO_VALUE};
     DEEP_TRY(check_arch(arch));
     const int64_t shape[4] = {batch, arch->input_size, arch->input_size, 3};
     net->input = deep__graph_input(graph, DEEP_INPUT_IMAGES, graph->real, 4, shape);
@@ -63,6 +70,7 @@ void deep__network_free(deep_network *net)
     deep__free(allocator, net->params.specs);
     deep__free(allocator, net->values);
     deep__free(allocator, net->norms);
+    deep__free(allocator, net->layers);
     *net = (deep_network){0};
 }
 

@@ -11,8 +11,10 @@ typedef struct deep_arch {
     int32_t head;       /* DEEP_HEAD_* */
     int32_t classes;
     int32_t middle_blocks;
-    double width;   /* multiplier of every channel count */
-    double dropout; /* before the last dense layer */
+    double width;    /* multiplier of every channel count */
+    double dropout;  /* before the last dense layer */
+    double epsilon;  /* of batch norm */
+    int32_t padding; /* DEEP_PADDING_* */
 } deep_arch;
 
 typedef struct deep_param_spec {

@@ -39,7 +39,7 @@ static deep_activation conv_unit(const builder *b, deep_activation x, int32_t in
     layer_name name;
     x = deep__layer_conv2d(b->net, x, layer(name, 1, "conv", index, ""), 3, stride, false, channels_of(b, published));
     x = deep__layer_batch_norm(b->net, x, layer(name, 1, "conv", index, "_bn"));
-    return deep__layer_relu(b->net, x);
+    return deep__layer_relu(b->net, x, layer(name, 1, "conv", index, "_act"));
 }
 
 static deep_activation separable_unit(const builder *b, deep_activation x, int32_t block, int32_t index,
@@ -57,35 +57,44 @@ static deep_activation shortcut(const builder *b, deep_activation x, int32_t blo
     return deep__layer_batch_norm(b->net, x, layer(name, block, "shortcut", 0, "_bn"));
 }
 
+/* The ReLU in front of (Keras 'act') or, in the last block, behind separable convolution `index`. */
+static deep_activation relu(const builder *b, deep_activation x, int32_t block, int32_t index)
+{
+    layer_name name;
+    return deep__layer_relu(b->net, x, layer(name, block, "sepconv", index, "_act"));
+}
+
 /* Entry and exit blocks: two separable convolutions, a pool, and a strided shortcut beside them. */
 static deep_activation down_block(const builder *b, deep_activation x, int32_t block, int32_t first, int32_t second)
 {
+    layer_name name;
     const deep_activation residual = shortcut(b, x, block, second);
-    deep_activation y = block == 2 ? x : deep__layer_relu(b->net, x);
+    deep_activation y = block == 2 ? x : relu(b, x, block, 1);
     y = separable_unit(b, y, block, 1, first);
-    y = deep__layer_relu(b->net, y);
+    y = relu(b, y, block, 2);
     y = separable_unit(b, y, block, 2, second);
-    y = deep__layer_max_pool(b->net, y);
-    return deep__layer_add(b->net, y, residual);
+    y = deep__layer_max_pool(b->net, y, layer(name, block, "pool", 0, ""));
+    return deep__layer_add(b->net, y, residual, layer(name, block, "add", 0, ""));
 }
 
 static deep_activation middle_block(const builder *b, deep_activation x, int32_t block)
 {
+    layer_name name;
     deep_activation y = x;
     for (int32_t index = 1; index <= 3; ++index) {
-        y = deep__layer_relu(b->net, y);
+        y = relu(b, y, block, index);
         y = separable_unit(b, y, block, index, 728);
     }
-    return deep__layer_add(b->net, y, x);
+    return deep__layer_add(b->net, y, x, layer(name, block, "add", 0, ""));
 }
 
 static deep_activation head(const builder *b, deep_activation x)
 {
     b->net->in_head = true;
-    x = deep__layer_global_average_pool(b->net, x);
+    x = deep__layer_global_average_pool(b->net, x, "avg_pool");
     if (b->arch->head == DEEP_HEAD_SERVICE) {
         x = deep__layer_dense(b->net, x, "dense", channels_of(b, 1024));
-        x = deep__layer_relu(b->net, x);
+        x = deep__layer_relu(b->net, x, "dense_act");
     }
     x = deep__layer_dropout(b->net, x, b->arch->dropout);
     return deep__layer_dense(b->net, x, "predictions", b->arch->classes);
@@ -110,7 +119,7 @@ void deep__xception_build(deep_network *net, const deep_arch *arch)
 
     /* exit flow */
     x = down_block(&b, x, block++, 728, 1024);
-    x = deep__layer_relu(net, separable_unit(&b, x, block, 1, 1536));
-    x = deep__layer_relu(net, separable_unit(&b, x, block, 2, 2048));
+    x = relu(&b, separable_unit(&b, x, block, 1, 1536), block, 1);
+    x = relu(&b, separable_unit(&b, x, block, 2, 2048), block, 2);
     net->logits = head(&b, x);
 }

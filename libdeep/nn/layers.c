@@ -4,8 +4,7 @@
 #include <deep/model.h>
 #include <stdio.h>
 
-static const double BN_EPSILON = 1e-3; /* keras.applications.Xception; likewise the momentum, Keras's default */
-static const double BN_MOMENTUM = 0.99;
+static const double BN_MOMENTUM = 0.99; /* keras.applications.Xception: Keras's default */
 
 double deep__batch_norm_momentum(void)
 {
@@ -49,6 +48,20 @@ static deep_value add_param(deep_network *net, const char *layer, const char *su
     return value;
 }
 
+deep_activation deep__layer_output(deep_network *net, deep_activation x, const char *name)
+{
+    deep_graph *graph = net->graph;
+    const size_t count = (size_t)net->layer_count;
+    if (graph->status == DEEP_OK)
+        graph->status = deep__grow(&net->layers, graph->allocator, count, &net->layer_capacity, count + 1,
+                                   sizeof *net->layers, "layers");
+    if (graph->status != DEEP_OK) return DEEP_NO_VALUE;
+    deep_layer_output *layer = &net->layers[net->layer_count++];
+    layer->value = x;
+    snprintf(layer->name, sizeof layer->name, "%s", name);
+    return x;
+}
+
 static int64_t extent(const deep_network *net, deep_activation x, int32_t axis)
 {
     return net->graph->status == DEEP_OK ? deep__graph_value(net->graph, x)->shape[axis] : 0;
@@ -56,6 +69,11 @@ static int64_t extent(const deep_network *net, deep_activation x, int32_t axis)
 
 static void pad_same(const deep_network *net, deep_activation x, int32_t window, int32_t stride, int32_t pad[4])
 {
+    if (net->arch->padding == DEEP_PADDING_SYMMETRIC) {
+        for (int32_t side = 0; side < 4; ++side)
+            pad[side] = window / 2;
+        return;
+    }
     deep__pad_same(extent(net, x, 1), window, stride, &pad[DEEP_PAD_TOP], &pad[DEEP_PAD_BOTTOM]);
     deep__pad_same(extent(net, x, 2), window, stride, &pad[DEEP_PAD_LEFT], &pad[DEEP_PAD_RIGHT]);
 }
@@ -73,7 +91,7 @@ static deep_activation convolve(deep_network *net, deep_activation x, const char
 deep_activation deep__layer_conv2d(deep_network *net, deep_activation x, const char *name, int32_t window,
                                    int32_t stride, bool same, int64_t channels)
 {
-    return convolve(net, x, name, "kernel", window, stride, same, channels);
+    return deep__layer_output(net, convolve(net, x, name, "kernel", window, stride, same, channels), name);
 }
 
 deep_activation deep__layer_separable(deep_network *net, deep_activation x, const char *name, int64_t channels)
@@ -84,7 +102,7 @@ deep_activation deep__layer_separable(deep_network *net, deep_activation x, cons
     deep_attr attr = {.conv = {.stride = 1}};
     pad_same(net, x, 3, 1, attr.conv.pad);
     const deep_activation y = DEEP_GRAPH_ADD(net->graph, DEEP_OP_DEPTHWISE, &attr, x, w);
-    return convolve(net, y, name, "pointwise_kernel", 1, 1, true, channels);
+    return deep__layer_output(net, convolve(net, y, name, "pointwise_kernel", 1, 1, true, channels), name);
 }
 
 static void append_norm_site(deep_network *net, int32_t mean_param, int64_t rows)
@@ -107,35 +125,38 @@ deep_activation deep__layer_batch_norm(deep_network *net, deep_activation x, con
     const deep_value beta = add_param(net, name, "beta", DEEP_ROLE_BETA, 1, &channels);
     const deep_value mean = add_param(net, name, "moving_mean", DEEP_ROLE_MEAN, 1, &channels);
     const deep_value variance = add_param(net, name, "moving_variance", DEEP_ROLE_VARIANCE, 1, &channels);
-    const deep_attr attr = {.norm = {.epsilon = BN_EPSILON}};
-    if (net->mode == DEEP_MODE_INFER || (net->frozen != NULL && net->frozen[first]))
-        return DEEP_GRAPH_ADD(net->graph, DEEP_OP_BATCH_NORM_INFER, &attr, x, gamma, beta, mean, variance);
+    const deep_attr attr = {.norm = {.epsilon = net->arch->epsilon}};
+    if (net->mode == DEEP_MODE_INFER || (net->frozen != NULL && net->frozen[first])) {
+        const deep_activation y =
+            DEEP_GRAPH_ADD(net->graph, DEEP_OP_BATCH_NORM_INFER, &attr, x, gamma, beta, mean, variance);
+        return deep__layer_output(net, y, name);
+    }
     const int64_t rows = extent(net, x, 0) * extent(net, x, 1) * extent(net, x, 2);
     const deep_activation y = DEEP_GRAPH_ADD(net->graph, DEEP_OP_BATCH_NORM_TRAIN, &attr, x, gamma, beta);
     append_norm_site(net, first + 2, rows);
-    return y;
+    return deep__layer_output(net, y, name);
 }
 
-deep_activation deep__layer_relu(deep_network *net, deep_activation x)
+deep_activation deep__layer_relu(deep_network *net, deep_activation x, const char *name)
 {
-    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_RELU, NULL, x);
+    return deep__layer_output(net, DEEP_GRAPH_ADD(net->graph, DEEP_OP_RELU, NULL, x), name);
 }
 
-deep_activation deep__layer_add(deep_network *net, deep_activation a, deep_activation b)
+deep_activation deep__layer_add(deep_network *net, deep_activation a, deep_activation b, const char *name)
 {
-    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_ADD, NULL, a, b);
+    return deep__layer_output(net, DEEP_GRAPH_ADD(net->graph, DEEP_OP_ADD, NULL, a, b), name);
 }
 
-deep_activation deep__layer_max_pool(deep_network *net, deep_activation x)
+deep_activation deep__layer_max_pool(deep_network *net, deep_activation x, const char *name)
 {
     deep_attr attr = {.pool = {.window = 3, .stride = 2}};
     pad_same(net, x, 3, 2, attr.pool.pad);
-    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_MAX_POOL, &attr, x);
+    return deep__layer_output(net, DEEP_GRAPH_ADD(net->graph, DEEP_OP_MAX_POOL, &attr, x), name);
 }
 
-deep_activation deep__layer_global_average_pool(deep_network *net, deep_activation x)
+deep_activation deep__layer_global_average_pool(deep_network *net, deep_activation x, const char *name)
 {
-    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_GLOBAL_AVERAGE_POOL, NULL, x);
+    return deep__layer_output(net, DEEP_GRAPH_ADD(net->graph, DEEP_OP_GLOBAL_AVERAGE_POOL, NULL, x), name);
 }
 
 deep_activation deep__layer_dense(deep_network *net, deep_activation x, const char *name, int64_t outputs)
@@ -143,7 +164,7 @@ deep_activation deep__layer_dense(deep_network *net, deep_activation x, const ch
     const int64_t shape[2] = {extent(net, x, 1), outputs};
     const deep_value w = add_param(net, name, "kernel", DEEP_ROLE_KERNEL, 2, shape);
     const deep_value bias = add_param(net, name, "bias", DEEP_ROLE_BIAS, 1, &outputs);
-    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_DENSE, NULL, x, w, bias);
+    return deep__layer_output(net, DEEP_GRAPH_ADD(net->graph, DEEP_OP_DENSE, NULL, x, w, bias), name);
 }
 
 deep_activation deep__layer_dropout(deep_network *net, deep_activation x, double rate)

@@ -145,7 +145,8 @@ static deep_status make_loaders(fit *f)
     loading.shuffle = false;
     loading.cache_bytes = o->cache_bytes / 2;
     DEEP_TRY(deep__loader_create(&f->valid_loader, f->valid, &loading));
-    return deep__session_create(&f->session, f->model, o->batch, f->model->context->threads, &f->trainer.workspace);
+    const deep_session_shape shape = {.batch = o->batch, .threads = f->model->context->threads};
+    return deep__session_create(&f->session, f->model, shape, &f->trainer.workspace);
 }
 
 static deep_status prepare(fit *f)

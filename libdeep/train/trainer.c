@@ -172,6 +172,20 @@ deep_status deep_trainer_gradient(deep_trainer *trainer, int32_t index, float **
     return DEEP_OK;
 }
 
+deep_status deep_trainer_set_class_weights(deep_trainer *trainer, const float *weights, int32_t count)
+{
+    DEEP_REQUIRE(trainer != NULL, "trainer is NULL");
+    const int32_t classes = trainer->model->arch.classes;
+    const int32_t wanted = weights == NULL ? 0 : classes;
+    DEEP_REQUIRE(count == wanted, "%" PRId32 " class weights, not %" PRId32, count, wanted);
+    for (int32_t c = 0; c < count; ++c)
+        DEEP_REQUIRE(isfinite(weights[c]) && weights[c] >= 0, "the weight of class %" PRId32 " is %g", c,
+                     (double)weights[c]);
+    for (int32_t c = 0; c < classes; ++c)
+        trainer->class_weights[c] = weights == NULL ? 1 : weights[c];
+    return DEEP_OK;
+}
+
 deep_status deep_trainer_set_learning_rate(deep_trainer *trainer, double rate)
 {
     DEEP_REQUIRE(trainer != NULL, "trainer is NULL");

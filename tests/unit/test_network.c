@@ -132,6 +132,26 @@ START_TEST(pools_pad_as_tensorflow_at_every_size)
 }
 END_TEST
 
+START_TEST(symmetric_padding_puts_a_pixel_on_every_side)
+{
+    deep_arch arch = published(geometry[_i].size, DEEP_HEAD_IMAGENET, 10);
+    arch.padding = DEEP_PADDING_SYMMETRIC;
+    assert_ok(deep__network_build(&net, &graph, &arch, 1, DEEP_MODE_INFER, NULL));
+    int32_t pools = 0;
+    for (int32_t i = 0; i < graph.node_count; ++i) {
+        const deep_node *node = &graph.nodes[i];
+        const int32_t *pad = node->op == DEEP_OP_MAX_POOL ? node->attr.pool.pad : node->attr.conv.pad;
+        if (node->op != DEEP_OP_MAX_POOL && node->op != DEEP_OP_DEPTHWISE && node->op != DEEP_OP_CONV2D) continue;
+        for (int32_t side = 0; side < 4; ++side)
+            ck_assert_int_eq(pad[side], node->op == DEEP_OP_CONV2D ? 0 : 1); /* the stem is 'valid', the rest 1x1 */
+        if (node->op != DEEP_OP_MAX_POOL) continue;
+        ck_assert_int_eq(deep__graph_value(&graph, node->outputs[0])->shape[1], geometry[_i].sides[2 + pools]);
+        ++pools;
+    }
+    ck_assert_int_eq(pools, 4);
+}
+END_TEST
+
 static int32_t count_ops(deep_op op)
 {
     int32_t count = 0;
@@ -184,6 +204,12 @@ START_TEST(impossible_architectures_are_refused)
     assert_status(deep__arch_params(&list, &arch, &allocator), DEEP_ERROR_INVALID_ARGUMENT);
     arch = published(100, 7, 10);
     assert_status(deep__arch_params(&list, &arch, &allocator), DEEP_ERROR_INVALID_ARGUMENT);
+    arch = published(100, DEEP_HEAD_IMAGENET, 10);
+    arch.epsilon = -1e-3;
+    assert_status(deep__arch_params(&list, &arch, &allocator), DEEP_ERROR_INVALID_ARGUMENT);
+    arch = published(100, DEEP_HEAD_IMAGENET, 10);
+    arch.padding = 2;
+    assert_status(deep__arch_params(&list, &arch, &allocator), DEEP_ERROR_INVALID_ARGUMENT);
     assert_status(deep__arch_find(&arch, "resnet"), DEEP_ERROR_INVALID_ARGUMENT);
 }
 END_TEST
@@ -196,6 +222,7 @@ Suite *test_suite(void)
     tcase_add_test(tests, parameter_counts_are_the_published_ones);
     tcase_add_test(tests, parameters_carry_keras_names_and_shapes);
     tcase_add_loop_test(tests, pools_pad_as_tensorflow_at_every_size, 0, 4);
+    tcase_add_loop_test(tests, symmetric_padding_puts_a_pixel_on_every_side, 0, 4);
     tcase_add_test(tests, inference_passes_leave_81_kernels_and_40_folds);
     tcase_add_test(tests, relus_move_into_the_depthwise_convolutions);
     tcase_add_test(tests, impossible_architectures_are_refused);

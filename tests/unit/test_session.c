@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <deep/deep.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* At 71 pixels every pool pads alike under both rules, at 100 three do not. */
+enum { SIZE = 100, BATCH = 3, IMAGES = 2, CLASSES = 5, VALUES = SIZE * SIZE * 3 };
+
+static deep_context *context;
+static deep_model *model;
+static float input[BATCH * VALUES];
+
+static deep_model *new_model(int32_t padding, double epsilon)
+{
+    deep_model *fresh;
+    const deep_model_options options = {DEEP_MODEL_OPTIONS_INIT,
+                                        .architecture = "xception-small",
+                                        .input_size = SIZE,
+                                        .class_count = CLASSES,
+                                        .head = DEEP_HEAD_SERVICE,
+                                        .middle_blocks = 1,
+                                        .width = 0.1,
+                                        .seed = 2,
+                                        .padding = padding,
+                                        .batch_norm_epsilon = epsilon};
+    assert_ok(deep_model_create(&fresh, context, &options));
+    return fresh;
+}
+
+static void setup(void)
+{
+    const deep_context_options options = {DEEP_CONTEXT_OPTIONS_INIT, .threads = 2};
+    assert_ok(deep_context_create(&context, &options));
+    model = new_model(DEEP_PADDING_SAME, 0);
+    for (int i = 0; i < BATCH * VALUES; ++i)
+        input[i] = sinf((float)i * 0.37F) * (float)(1 + i % 7) / 7;
+}
+
+static void teardown(void)
+{
+    deep_model_free(model);
+    deep_context_free(context);
+}
+
+static deep_session *new_session(const deep_model *of, int32_t layers)
+{
+    deep_session *session;
+    const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .batch = BATCH, .layers = layers};
+    assert_ok(deep_session_create(&session, of, &options));
+    return session;
+}
+
+static int32_t find(const deep_session *session, const char *name, deep_layer *layer)
+{
+    *layer = (deep_layer){.struct_size = sizeof *layer};
+    for (int32_t i = 0; i < deep_session_layer_count(session); ++i) {
+        assert_ok(deep_session_layer_info(session, i, layer));
+        if (strcmp(layer->name, name) == 0) return i;
+    }
+    ck_abort_msg("no layer %s", name);
+    return -1;
+}
+
+/* The outputs of a layer for IMAGES images; the caller frees them. */
+static float *read_layer(const deep_session *session, const char *name, int64_t *count)
+{
+    deep_layer layer;
+    const int32_t index = find(session, name, &layer);
+    *count = IMAGES;
+    for (int32_t axis = 0; axis < layer.rank; ++axis)
+        *count *= layer.shape[axis];
+    float *values = calloc((size_t)*count, sizeof *values);
+    ck_assert_ptr_nonnull(values);
+    assert_ok(deep_session_layer_read(session, index, IMAGES, values, *count));
+    return values;
+}
+
+static void assert_near(const float *a, const float *b, int64_t count)
+{
+    float most = 0, difference = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        most = fmaxf(most, fabsf(b[i]));
+        difference = fmaxf(difference, fabsf(a[i] - b[i]));
+    }
+    ck_assert_float_gt(most, 0);
+    ck_assert_float_le(difference, 1e-5F * most); /* float sums in another order */
+}
+
+START_TEST(layers_carry_keras_names_and_shapes)
+{
+    deep_session *session = new_session(model, 1);
+    deep_layer layer;
+    /* convolution, batch norm and ReLU: 2 + 9 + 9 units, 4 shortcuts of 2, 4 pools, 5 adds, the head */
+    ck_assert_int_eq(deep_session_layer_count(session), 2 * 3 + 13 * 3 - 1 + 4 * 2 + 4 + 5 + 5);
+    ck_assert_int_eq(find(session, "block1_conv1", &layer), 0);
+    ck_assert_int_eq(layer.rank, 3);
+    ck_assert_int_eq(layer.shape[0], 49);
+    ck_assert_int_eq(layer.shape[2], 8);
+    ck_assert_int_eq(find(session, "predictions_softmax", &layer), deep_session_layer_count(session) - 1);
+    ck_assert_int_eq(layer.rank, 1);
+    ck_assert_int_eq(layer.shape[0], CLASSES);
+    assert_status(deep_session_layer_info(session, -1, &layer), DEEP_ERROR_INVALID_ARGUMENT);
+    assert_status(deep_session_layer_info(session, 1000, &layer), DEEP_ERROR_INVALID_ARGUMENT);
+    deep_session_free(session);
+}
+END_TEST
+
+START_TEST(layers_are_what_the_network_computed)
+{
+    deep_session *session = new_session(model, 1);
+    float logits[IMAGES * CLASSES], probabilities[IMAGES * CLASSES];
+    int64_t count, same;
+    assert_ok(deep_session_run(session, input, IMAGES, logits, probabilities));
+    float *layer = read_layer(session, "predictions", &count);
+    ck_assert_mem_eq(layer, logits, sizeof logits);
+    free(layer);
+    layer = read_layer(session, "predictions_softmax", &count);
+    ck_assert_mem_eq(layer, probabilities, sizeof probabilities);
+    free(layer);
+
+    /* nothing was overwritten by what came later */
+    float *before = read_layer(session, "block2_sepconv1_bn", &count);
+    float *after = read_layer(session, "block2_sepconv2_act", &same);
+    ck_assert_int_eq(count, same);
+    for (int64_t i = 0; i < count; ++i)
+        ck_assert_float_eq(after[i], before[i] > 0 ? before[i] : 0);
+    free(before);
+    free(after);
+    deep_session_free(session);
+}
+END_TEST
+
+START_TEST(fusion_does_not_change_the_logits)
+{
+    deep_session *whole = new_session(model, 1), *fused = new_session(model, 0);
+    float a[IMAGES * CLASSES], b[IMAGES * CLASSES];
+    assert_ok(deep_session_run(whole, input, IMAGES, a, NULL));
+    assert_ok(deep_session_run(fused, input, IMAGES, b, NULL));
+    assert_near(b, a, IMAGES * CLASSES);
+    deep_session_free(whole);
+    deep_session_free(fused);
+}
+END_TEST
+
+START_TEST(layers_are_read_only_as_asked)
+{
+    deep_session *session = new_session(model, 1), *plain = new_session(model, 0);
+    deep_layer layer;
+    float values[BATCH * CLASSES];
+    ck_assert_int_eq(deep_session_layer_count(plain), 0);
+    ck_assert_int_eq(deep_session_layer_count(NULL), 0);
+    assert_status(deep_session_layer_read(plain, 0, 1, values, 1), DEEP_ERROR_INVALID_ARGUMENT);
+    const int32_t last = find(session, "predictions", &layer);
+    assert_status(deep_session_layer_read(session, last, 1, values, CLASSES), DEEP_ERROR_STATE);
+    assert_ok(deep_session_run(session, input, IMAGES, NULL, NULL));
+    assert_status(deep_session_layer_read(session, last, BATCH, values, BATCH * CLASSES), DEEP_ERROR_INVALID_ARGUMENT);
+    assert_status(deep_session_layer_read(session, last, 1, values, CLASSES + 1), DEEP_ERROR_INVALID_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(deep_last_error(), "predictions"));
+    assert_status(deep_session_layer_read(session, last, 1, NULL, CLASSES), DEEP_ERROR_INVALID_ARGUMENT);
+    assert_ok(deep_session_layer_read(session, last, 1, values, CLASSES));
+    const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .layers = 2};
+    deep_session *refused;
+    assert_status(deep_session_create(&refused, model, &options), DEEP_ERROR_INVALID_ARGUMENT);
+    deep_session_free(session);
+    deep_session_free(plain);
+}
+END_TEST
+
+static void run(const deep_model *of, float logits[CLASSES])
+{
+    deep_session *session = new_session(of, 0);
+    assert_ok(deep_session_run(session, input, 1, logits, NULL));
+    deep_session_free(session);
+}
+
+START_TEST(epsilon_and_padding_change_the_network_and_survive_the_file)
+{
+    static const struct {
+        int32_t padding;
+        double epsilon;
+    } variants[] = {{DEEP_PADDING_SYMMETRIC, 0}, {DEEP_PADDING_SAME, 1e-5}, {DEEP_PADDING_SYMMETRIC, 1e-5}};
+    deep_model *variant = new_model(variants[_i].padding, variants[_i].epsilon), *loaded;
+    float same[CLASSES], other[CLASSES], again[CLASSES];
+    deep_model_summary summary = {.struct_size = sizeof summary};
+    void *file;
+    size_t size;
+    run(model, same);
+    run(variant, other);
+    ck_assert_mem_ne(same, other, sizeof same);
+    assert_ok(deep_model_save_memory(variant, &file, &size));
+    assert_ok(deep_model_load_memory(&loaded, context, file, size));
+    deep_free(context, file);
+    run(loaded, again);
+    ck_assert_mem_eq(other, again, sizeof other);
+    assert_ok(deep_model_info(loaded, &summary));
+    ck_assert_int_eq(summary.padding, variants[_i].padding);
+    ck_assert_double_eq(summary.batch_norm_epsilon, variants[_i].epsilon == 0 ? 1e-3 : variants[_i].epsilon);
+    deep_model_free(loaded);
+    deep_model_free(variant);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("session");
+    TCase *tests = tcase_create("session");
+    tcase_set_timeout(tests, 120);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, layers_carry_keras_names_and_shapes);
+    tcase_add_test(tests, layers_are_what_the_network_computed);
+    tcase_add_test(tests, fusion_does_not_change_the_logits);
+    tcase_add_test(tests, layers_are_read_only_as_asked);
+    tcase_add_loop_test(tests, epsilon_and_padding_change_the_network_and_survive_the_file, 0, 3);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
