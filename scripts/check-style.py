@@ -6,7 +6,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FOLDERS = ('include', 'libdeep', 'tools', 'tests', 'examples', 'scripts', 'bench', 'pkgconfig')
+FOLDERS = ('include', 'libdeep', 'tools', 'bindings', 'tests', 'examples', 'scripts', 'bench', 'pkgconfig')
 CODE = ('.c', '.h', '.cpp', '.cu')
 MAX_FUNCTION = 80  # lines from brace to brace
 MAX_FILE = 800
