@@ -7,6 +7,8 @@
 """
 from __future__ import annotations
 
+from typing import Any
+
 from ._declarations import (Augment, BadImage as BadImageRule, ClassWeights, Dtype, Filter, Fit, Head, Isa, Log, Optimizer,
                             Padding, Phase, Pixel, Preprocess, Role, Schedule, Status, Truncation)
 from ._library import path as library_path
@@ -23,6 +25,15 @@ from .session import Session
 from .trainer import Step, Trainer
 
 __version__ = version()
+
+
+def __getattr__(name: str) -> Any:
+    """DeepClassifier is imported when it is asked for, because it needs scikit-learn."""
+    if name == "DeepClassifier":
+        from .classifier import DeepClassifier
+
+        return DeepClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 __all__ = [
     "Augment", "BackendError", "BadImage", "BadImageRule", "CancelledError", "ChecksumError", "ClassMetrics", "ClassWeights",

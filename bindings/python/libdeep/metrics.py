@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import html
 from typing import Any, Iterator, NamedTuple, Sequence, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _declarations as c
+from . import notebook
 from ._handle import Handle, create, view
 from ._library import library
 from ._options import result
 from .context import Context, default_context
 from .errors import check
+
+
+SHOWN = 10  # images of which a representation tells
 
 
 class Prediction(NamedTuple):
@@ -58,9 +63,14 @@ class Predictions(Sequence["list[Prediction]"]):
         """The most probable class of each image."""
         return [self.classes[place] for place in self.indices[:, 0]]
 
+    def _repr_html_(self) -> str:
+        rows = [(place, *(f"{p.name} {p.probability:.3f}" for p in row)) for place, row in enumerate(self[:SHOWN])]
+        header = ["image", *(f"{place}." for place in range(1, self.indices.shape[1] + 1))]
+        return notebook.table(header, rows) + (f"<p>... {len(self) - SHOWN} more</p>" if len(self) > SHOWN else "")
+
     def __repr__(self) -> str:
-        rows = [", ".join(f"{p.name} {p.probability:.3f}" for p in row) for row in self[:10]]
-        more = [f"... {len(self) - 10} more"] if len(self) > 10 else []
+        rows = [", ".join(f"{p.name} {p.probability:.3f}" for p in row) for row in self[:SHOWN]]
+        more = [f"... {len(self) - SHOWN} more"] if len(self) > SHOWN else []
         return "\n".join(rows + more)
 
 
@@ -131,6 +141,11 @@ class Metrics:
                  "ece")
         return {name: getattr(self, name) for name in names}
 
+    def _repr_html_(self) -> str:
+        figures = notebook.table(["", ""], [(name.replace("_", " "), value) for name, value in self.summary().items()])
+        classes = notebook.table(["class", "images", "predicted", "precision", "recall", "F1"], self.per_class)
+        return figures + notebook.confusion(self.confusion.tolist(), self.classes) + classes
+
     def __repr__(self) -> str:
         return (f"<libdeep.Metrics {self.count} images: accuracy {self.accuracy:.4f}, macro F1 {self.macro_f1:.4f}, "
                 f"log loss {self.log_loss:.4f}>")
@@ -175,6 +190,14 @@ class History:
 
     def __iter__(self) -> Iterator[dict[str, float]]:
         return ({name: values[place] for name, values in self.history.items()} for place in range(len(self)))
+
+    def _repr_html_(self) -> str:
+        epochs = [epoch + 1 for epoch in self.epoch]
+        charts = [notebook.chart(title, epochs, [(label, self.history[name]) for label, name in lines if name in self.history])
+                  for title, lines in (("loss", (("training", "loss"), ("validation", "val_loss"))),
+                                       ("accuracy", (("training", "accuracy"), ("validation", "val_accuracy"))),
+                                       ("learning rate", (("", "learning_rate"),)))]
+        return f"<p>{html.escape(repr(self)[1:-1])}</p>" + "".join(charts)
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items())
