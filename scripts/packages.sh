@@ -5,7 +5,7 @@
 set -eu
 
 build='gcc libc6-dev meson ninja-build pkgconf libpng-dev libjpeg-dev libjansson-dev libxxhash-dev libmd-dev libdnnl-dev'
-test="$build g++ check python3"
+test="$build g++ check python3 python3-venv"
 ci="$test cmake abigail-tools clang-14 libclang-rt-14-dev clang-format-14 locales" # Debian 12's
 
 case "${1:-}" in

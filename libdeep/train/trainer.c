@@ -155,7 +155,9 @@ deep_status deep_trainer_step(deep_trainer *trainer, const float *input, const i
                               deep_step *result)
 {
     DEEP_TRY(deep_trainer_gradients(trainer, input, labels, n, result));
-    return deep_trainer_apply(trainer);
+    DEEP_TRY(deep_trainer_apply(trainer));
+    if (result != NULL) result->step = trainer->step; /* this update included */
+    return DEEP_OK;
 }
 
 deep_status deep_trainer_gradient(deep_trainer *trainer, int32_t index, float **values, int64_t *count)

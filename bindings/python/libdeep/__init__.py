@@ -5,18 +5,55 @@
 >>> libdeep.Model.create(["Copepoda", "Diatoma"], architecture="xception-small", input_size=71).info.classes
 2
 """
+
 from __future__ import annotations
 
 from typing import Any
 
-from ._declarations import (Augment, BadImage as BadImageRule, ClassWeights, Dtype, Filter, Fit, Head, Isa, Log, Optimizer,
-                            Padding, Phase, Pixel, Preprocess, Role, Schedule, Status, Truncation)
+from ._declarations import (
+    Augment,
+    BadImage as BadImageRule,
+    ClassWeights,
+    Dtype,
+    Filter,
+    Fit,
+    Head,
+    Isa,
+    Log,
+    Optimizer,
+    Padding,
+    Phase,
+    Pixel,
+    Preprocess,
+    Role,
+    Schedule,
+    Status,
+    Truncation,
+)
 from ._library import path as library_path
 from .context import Context, Device, build_info, default_context, devices, version
 from .dataset import BadImage, Dataset, Sample
-from .errors import (BackendError, CancelledError, ChecksumError, DatasetError, DeviceError, DivergedError, Error, FileError,
-                     ForkedError, FormatError, InvalidArgumentError, LimitError, NotFoundError, OutOfMemoryError, StateError,
-                     TruncatedError, UnsupportedError, VersionError)
+from .dlpack import Tensor
+from .errors import (
+    BackendError,
+    CancelledError,
+    ChecksumError,
+    DatasetError,
+    DeviceError,
+    DivergedError,
+    Error,
+    FileError,
+    ForkedError,
+    FormatError,
+    InvalidArgumentError,
+    LimitError,
+    NotFoundError,
+    OutOfMemoryError,
+    StateError,
+    TruncatedError,
+    UnsupportedError,
+    VersionError,
+)
 from .image import Image, ImageLike
 from .metrics import ClassMetrics, History, Metrics, Prediction, Predictions
 from .model import Memory, Model, ModelInfo, Param, Params
@@ -35,12 +72,69 @@ def __getattr__(name: str) -> Any:
         return DeepClassifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+
 __all__ = [
-    "Augment", "BackendError", "BadImage", "BadImageRule", "CancelledError", "ChecksumError", "ClassMetrics", "ClassWeights",
-    "Context", "Dataset", "DatasetError", "Device", "DeviceError", "DivergedError", "Dtype", "Error", "FileError", "Filter",
-    "Fit", "ForkedError", "FormatError", "Head", "History", "Image", "ImageLike", "InvalidArgumentError", "Isa", "LimitError",
-    "Log", "Memory", "Metrics", "Model", "ModelInfo", "NotFoundError", "Optimizer", "OutOfMemoryError", "Padding", "Param",
-    "Params", "Phase", "Pixel", "Prediction", "Predictions", "Preprocess", "Progress", "Role", "Sample", "Schedule",
-    "Session", "StateError", "Status", "Step", "Trainer", "TruncatedError", "Truncation", "UnsupportedError",
-    "VersionError", "build_info", "default_context", "devices", "library_path", "version",
+    "Augment",
+    "BackendError",
+    "BadImage",
+    "BadImageRule",
+    "CancelledError",
+    "ChecksumError",
+    "ClassMetrics",
+    "ClassWeights",
+    "Context",
+    "Dataset",
+    "DatasetError",
+    "Device",
+    "DeviceError",
+    "DivergedError",
+    "Dtype",
+    "Error",
+    "FileError",
+    "Filter",
+    "Fit",
+    "ForkedError",
+    "FormatError",
+    "Head",
+    "History",
+    "Image",
+    "ImageLike",
+    "InvalidArgumentError",
+    "Isa",
+    "LimitError",
+    "Log",
+    "Memory",
+    "Metrics",
+    "Model",
+    "ModelInfo",
+    "NotFoundError",
+    "Optimizer",
+    "OutOfMemoryError",
+    "Padding",
+    "Param",
+    "Params",
+    "Phase",
+    "Pixel",
+    "Prediction",
+    "Predictions",
+    "Preprocess",
+    "Progress",
+    "Role",
+    "Sample",
+    "Schedule",
+    "Session",
+    "StateError",
+    "Status",
+    "Step",
+    "Tensor",
+    "Trainer",
+    "TruncatedError",
+    "Truncation",
+    "UnsupportedError",
+    "VersionError",
+    "build_info",
+    "default_context",
+    "devices",
+    "library_path",
+    "version",
 ]

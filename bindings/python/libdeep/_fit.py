@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fit loop seen from Python: callbacks, what they raise, and Ctrl-C."""
+
 from __future__ import annotations
 
 import ctypes
 import signal
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Union
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Callable, Iterable, TypeVar, Union
 
 from . import _declarations as c
 from . import progress as display
 from ._handle import Handle
 from ._library import library
+from .context import Context
 from .dataset import Dataset
 from .errors import check
 from .metrics import History
@@ -19,16 +22,18 @@ from .progress import Progress, moment
 if TYPE_CHECKING:
     from .model import Model
 
-# An object with any of Keras's methods (on_epoch_end(epoch, logs), ...), or a function of a Progress, which stops the fit by
-# returning True.
+# An object with any of Keras's methods (on_epoch_end(epoch, logs), ...), or a function of a Progress, which
+# stops the fit by returning True.
 Callback = Union[Callable[[Progress], Any], Any]
+
+_Result = TypeVar("_Result")
 
 
 class Interrupt:
     """Holds Ctrl-C back while the library computes, so that a fit ends at a step and not inside one.
 
-    Python delivers a signal in the main thread at the next line of Python. That would be the first one of the progress
-    callback, outside of any `try`, where ctypes could only print what was raised.
+    Python delivers a signal in the main thread at the next line of Python. That would be the first one of the
+    progress callback, outside of any `try`, where ctypes could only print what was raised.
     """
 
     def __init__(self) -> None:
@@ -61,6 +66,34 @@ class Interrupt:
             self._previous(*seen)
 
 
+def interruptible(context: Context, function: Callable[[], _Result]) -> _Result:
+    """Calls a function of this context that the library can only be asked from outside to stop.
+
+    Ctrl-C reaches the main thread when it runs Python, so there the function runs in a thread of its own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function()
+    outcome: Future[_Result] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(function())
+        except BaseException as raised:
+            outcome.set_exception(raised)
+
+    worker = threading.Thread(target=work, name="libdeep")
+    worker.start()
+    try:
+        return outcome.result()
+    except KeyboardInterrupt:
+        context.cancel()
+        try:
+            worker.join()
+        finally:
+            context.resume()
+        raise
+
+
 class Callbacks:
     """Turns the library's moments into the calls that Keras's callbacks know."""
 
@@ -72,12 +105,16 @@ class Callbacks:
         self._epoch: int | None = None
         self._validating = False
         for callback in callbacks:
-            if any(hasattr(callback, name) for name in ("on_epoch_end", "on_train_begin", "on_train_batch_end")):
+            if any(
+                hasattr(callback, name) for name in ("on_epoch_end", "on_train_begin", "on_train_batch_end")
+            ):
                 self.objects.append(callback)
             elif callable(callback):
                 self.functions.append(callback)
             else:
-                raise TypeError(f"{type(callback).__name__} is neither a function nor has it a method of Keras's callbacks")
+                raise TypeError(
+                    f"{type(callback).__name__} is no function and has no method of Keras's callbacks"
+                )
 
     def call(self, method: str, *arguments: Any) -> None:
         for callback in self.objects:
@@ -132,14 +169,21 @@ class Watch:
             self.interrupt.listening = True
             self.interrupt.deliver()
             self.stopped = self.callbacks.tell(moment(struct.contents))
+            self.interrupt.listening = False
         except BaseException as raised:  # ctypes would print and forget it
+            self.interrupt.listening = False
             self.raised = raised
-        self.interrupt.listening = False
         return int(self.stopped or self.raised is not None)
 
 
-def run(model: Model, train: Dataset, valid: Dataset | None, options: Any, callbacks: Iterable[Callback],
-        progress: bool | None) -> History:
+def run(
+    model: Model,
+    train: Dataset,
+    valid: Dataset | None,
+    options: Any,
+    callbacks: Iterable[Callback],
+    progress: bool | None,
+) -> History:
     """Trains; the model's `history` has what was reached, also when this raises."""
     shown = display.wanted() if progress is None else progress
     line = display.Line() if shown else None
@@ -149,8 +193,15 @@ def run(model: Model, train: Dataset, valid: Dataset | None, options: Any, callb
     with Interrupt() as interrupt:
         watch = Watch(told, interrupt)
         report = c.deep_progress_fn(watch)
-        status = library.deep_model_fit(model._live, train._live, None if valid is None else valid._live, ctypes.byref(options),
-                                        report, None, ctypes.byref(rows))
+        status = library.deep_model_fit(
+            model._live,
+            train._live,
+            None if valid is None else valid._live,
+            ctypes.byref(options),
+            report,
+            None,
+            ctypes.byref(rows),
+        )
         text = library.deep_last_error()
     if line is not None:
         line.close()

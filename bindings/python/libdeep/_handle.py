@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who owns what the library made.
 
-A Handle frees its object when nobody refers to it any more, and holds what the object borrows until after that. So a
-model's context outlives the model whatever the order in which a program, the garbage collector or the interpreter's
-exit lets go of the two. Passing a Handle to a function of the library keeps it alive for the call.
+A Handle frees its object when nobody refers to it any more, and holds what the object borrows until after
+that. So a model's context outlives the model whatever the order in which a program, the garbage collector or
+the interpreter's exit lets go of the two. Passing a Handle to a function of the library keeps it alive for
+the call.
 """
+
 from __future__ import annotations
 
 import ctypes
@@ -32,8 +34,14 @@ class Handle:
         weakref.finalize(self, _release, free, pointer, keep)
 
 
-def create(kind: Any, free: Callable[[Any], None], function: Callable[..., int], *arguments: Any,
-           keep: tuple[Any, ...] = (), path: bytes | None = None) -> Handle:
+def create(
+    kind: Any,
+    free: Callable[[Any], None],
+    function: Callable[..., int],
+    *arguments: Any,
+    keep: tuple[Any, ...] = (),
+    path: bytes | None = None,
+) -> Handle:
     """Calls a constructor, whose first parameter takes the address of the new `kind`."""
     pointer = ctypes.POINTER(kind)()
     check(function(ctypes.byref(pointer), *arguments), path)
@@ -76,9 +84,20 @@ class _Memory:
         self.__array_interface__ = interface
 
 
-def view(keep: Any, address: int, shape: tuple[int, ...], dtype: Any, strides: tuple[int, ...] | None = None,
-         writable: bool = False) -> np.ndarray[Any, Any]:
+def view(
+    keep: Any,
+    address: int,
+    shape: tuple[int, ...],
+    dtype: Any,
+    strides: tuple[int, ...] | None = None,
+    writable: bool = False,
+) -> np.ndarray[Any, Any]:
     """An array over memory that lives as long as `keep`, which the array holds."""
-    interface = {"version": 3, "data": (address, not writable), "shape": shape, "strides": strides,
-                 "typestr": np.dtype(dtype).str}
+    interface = {
+        "version": 3,
+        "data": (address, not writable),
+        "shape": shape,
+        "strides": strides,
+        "typestr": np.dtype(dtype).str,
+    }
     return np.asarray(_Memory(keep, interface))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the shared library, checks that it fits, and declares its functions. Done once, when the package is imported."""
+"""Finds the shared library, checks that it fits, and declares its functions. Done once, when the package is
+imported."""
+
 from __future__ import annotations
 
 import ctypes
@@ -18,7 +20,8 @@ class Unusable(Exception):
 
 
 def _checked(plain: Any, low: int, high: int) -> Any:
-    """The ctypes integer `plain` as an argument type that refuses what does not fit, where ctypes alone would cut it off."""
+    """The ctypes integer `plain` as an argument type that refuses what does not fit, where ctypes alone would
+    cut it off."""
 
     def from_param(cls: Any, value: Any) -> Any:
         number = value.__index__()
@@ -40,8 +43,8 @@ class _Text:
 
 
 _ARGUMENTS = {
-    ctypes.c_int32: _checked(ctypes.c_int32, -2**31, 2**31 - 1),
-    ctypes.c_int64: _checked(ctypes.c_int64, -2**63, 2**63 - 1),
+    ctypes.c_int32: _checked(ctypes.c_int32, -(2**31), 2**31 - 1),
+    ctypes.c_int64: _checked(ctypes.c_int64, -(2**63), 2**63 - 1),
     ctypes.c_uint64: _checked(ctypes.c_uint64, 0, 2**64 - 1),
     ctypes.c_char_p: _Text,
 }
@@ -76,7 +79,8 @@ def _open(file: str) -> ctypes.CDLL:
 
 
 def _files() -> Iterator[Path]:
-    """Where the library lies when it came with the package: inside the wheel, or in the build folder of Meson."""
+    """Where the library lies when it came with the package: inside the wheel, or in the build folder of
+    Meson."""
     yield PACKAGE / "_lib" / SONAME
     yield PACKAGE.parent / "libdeep.libs" / SONAME
     build = PACKAGE.parents[2]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From Python's keywords to the library's option structs. Zero is every field's default."""
+
 from __future__ import annotations
 
 import ctypes
@@ -12,12 +13,25 @@ from . import _declarations as c
 
 # Fields that hold a constant; a program may give its name in any case.
 _ENUMERATIONS: dict[str, type[enum.IntEnum]] = {
-    "class_weights": c.ClassWeights, "filter": c.Filter, "fit": c.Fit, "head": c.Head, "isa": c.Isa,
-    "log_level": c.Log, "on_bad_image": c.BadImage, "optimizer": c.Optimizer, "padding": c.Padding,
-    "preprocess": c.Preprocess, "schedule": c.Schedule, "truncation": c.Truncation,
+    "class_weights": c.ClassWeights,
+    "filter": c.Filter,
+    "fit": c.Fit,
+    "head": c.Head,
+    "isa": c.Isa,
+    "log_level": c.Log,
+    "on_bad_image": c.BadImage,
+    "optimizer": c.Optimizer,
+    "padding": c.Padding,
+    "preprocess": c.Preprocess,
+    "schedule": c.Schedule,
+    "truncation": c.Truncation,
 }
 _PATHS = {"checkpoint", "classes", "images", "manifest"}
-_RANGES = {ctypes.c_int32: (-2**31, 2**31 - 1), ctypes.c_int64: (-2**63, 2**63 - 1), ctypes.c_uint64: (0, 2**64 - 1)}
+_RANGES = {
+    ctypes.c_int32: (-(2**31), 2**31 - 1),
+    ctypes.c_int64: (-(2**63), 2**63 - 1),
+    ctypes.c_uint64: (0, 2**64 - 1),
+}
 
 _Struct = TypeVar("_Struct", bound=ctypes.Structure)
 
@@ -68,7 +82,9 @@ def _field(name: str, kind: Any, value: Any) -> Any:
     if kind in _RANGES:
         return _integer(name, kind, value)
     if isinstance(kind, type) and issubclass(kind, ctypes.Array):
-        values, length = tuple(float(item) for item in value), ctypes.sizeof(kind) // ctypes.sizeof(ctypes.c_double)
+        values, length = tuple(float(item) for item in value), ctypes.sizeof(kind) // ctypes.sizeof(
+            ctypes.c_double
+        )
         if len(values) != length:
             raise ValueError(f"{name} has {len(values)} values, not {length}")
         return kind(*values)

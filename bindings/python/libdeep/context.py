@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Threads, device, limits and log: what everything else is made from."""
+
 from __future__ import annotations
 
 import ctypes
@@ -18,7 +19,10 @@ from .errors import check
 logger = logging.getLogger("libdeep")
 
 _LEVELS: dict[int, int] = {
-    c.Log.ERROR: logging.ERROR, c.Log.WARNING: logging.WARNING, c.Log.INFO: logging.INFO, c.Log.DEBUG: logging.DEBUG,
+    c.Log.ERROR: logging.ERROR,
+    c.Log.WARNING: logging.WARNING,
+    c.Log.INFO: logging.INFO,
+    c.Log.DEBUG: logging.DEBUG,
 }
 
 
@@ -32,19 +36,39 @@ _log = c.deep_log_fn(_forward)  # one for all contexts, never freed
 class Context(Owner):
     """Threads, device and limits, shared by any number of models and threads.
 
-    `threads` compute (0 = the processors this process may run on), `device` is "auto", "cpu" or "ref", `isa` the highest
-    instruction set ("auto", "baseline", "avx2", "avx512"). Log lines up to `log_level` go to logging.getLogger("libdeep").
-    The limits are those of deep_context_options, 0 being the library's own.
+    `threads` compute (0 = the processors this process may run on), `device` is "auto", "cpu" or "ref", `isa`
+    the highest instruction set ("auto", "baseline", "avx2", "avx512"). Log lines up to `log_level` go to
+    logging.getLogger("libdeep"). The limits are those of deep_context_options, 0 being the library's own.
     """
 
-    def __init__(self, threads: int = 0, device: str = "auto", isa: str = "auto", log_level: str = "warning",
-                 max_pixels: int = 0, max_side: int = 0, max_decoder_bytes: int = 0, max_image_bytes: int = 0,
-                 max_model_bytes: int = 0) -> None:
-        options = fill(c.deep_context_options, threads=threads, device=device, isa=isa, log_level=log_level,
-                       max_pixels=max_pixels, max_side=max_side, max_decoder_bytes=max_decoder_bytes,
-                       max_image_bytes=max_image_bytes, max_model_bytes=max_model_bytes)
+    def __init__(
+        self,
+        threads: int = 0,
+        device: str = "auto",
+        isa: str = "auto",
+        log_level: str = "warning",
+        max_pixels: int = 0,
+        max_side: int = 0,
+        max_decoder_bytes: int = 0,
+        max_image_bytes: int = 0,
+        max_model_bytes: int = 0,
+    ) -> None:
+        options = fill(
+            c.deep_context_options,
+            threads=threads,
+            device=device,
+            isa=isa,
+            log_level=log_level,
+            max_pixels=max_pixels,
+            max_side=max_side,
+            max_decoder_bytes=max_decoder_bytes,
+            max_image_bytes=max_image_bytes,
+            max_model_bytes=max_model_bytes,
+        )
         options.log = _log
-        self._handle = create(c.deep_context, library.deep_context_free, library.deep_context_create, ctypes.byref(options))
+        self._handle = create(
+            c.deep_context, library.deep_context_free, library.deep_context_create, ctypes.byref(options)
+        )
 
     @property
     def threads(self) -> int:
@@ -57,7 +81,8 @@ class Context(Owner):
         return str(library.deep_context_device(self._live).decode())
 
     def cancel(self) -> None:
-        """Stops every fit and evaluation of this context at its next step with CancelledError. From any thread."""
+        """Stops every fit and evaluation of this context at its next step with CancelledError. From any
+        thread."""
         library.deep_context_cancel(self._live)
 
     def resume(self) -> None:
@@ -65,7 +90,11 @@ class Context(Owner):
         library.deep_context_resume(self._live)
 
     def __repr__(self) -> str:
-        return "<libdeep.Context closed>" if self.closed else f"<libdeep.Context {self.device}, {self.threads} threads>"
+        return (
+            "<libdeep.Context closed>"
+            if self.closed
+            else f"<libdeep.Context {self.device}, {self.threads} threads>"
+        )
 
     def __reduce__(self) -> Any:
         raise TypeError("a libdeep.Context belongs to its process: it cannot be pickled or copied")
@@ -86,7 +115,9 @@ def devices() -> list[Device]:
     for index in range(library.deep_device_count()):
         device = result(c.deep_device)
         check(library.deep_device_info(index, ctypes.byref(device)))
-        found.append(Device(device.name.decode(), device.description.decode(), bool(device.available), device.threads))
+        found.append(
+            Device(device.name.decode(), device.description.decode(), bool(device.available), device.threads)
+        )
     return found
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One exception per status of the library. Each is also the builtin exception that means the same, where there is one."""
+"""One exception per status of the library. Each is also the builtin exception that means the same, where
+there is one."""
+
 from __future__ import annotations
 
 import errno
@@ -11,7 +13,8 @@ from ._library import library
 
 
 class Error(Exception):
-    """Base of all. `code` is the status as a number, `status` its name, `path` the file that the call was about, or None."""
+    """Base of all. `code` is the status as a number, `status` its name, `path` the file that the call was
+    about, or None."""
 
     code: int = -1
     path: str | None = None
@@ -115,7 +118,8 @@ class StateError(Error, RuntimeError):
 
 
 class ForkedError(Error, RuntimeError):
-    """The object is of the process that forked this one, or that process had computed. Use multiprocessing's "spawn"."""
+    """The object is of the process that forked this one, or that process had computed. Use multiprocessing's
+    "spawn"."""
 
     code = Status.ERROR_FORKED
 
@@ -147,7 +151,8 @@ _CLASSES: dict[int, type[Error]] = {kind.code: kind for kind in Error.__subclass
 
 
 def check(status: int, path: bytes | str | None = None, text: bytes | None = None) -> None:
-    """Raises the exception of a status that is not OK, with the text of this thread's last failure unless one is given."""
+    """Raises the exception of a status that is not OK, with the text of this thread's last failure unless one
+    is given."""
     if status != Status.OK:
         words = (library.deep_last_error() if text is None else text).decode("utf-8", "backslashreplace")
         raise _CLASSES.get(status, Error)(words, None if path is None else os.fsdecode(path), status)

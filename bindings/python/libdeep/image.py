@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images in and out: files, bytes, numpy arrays, Pillow images."""
+
 from __future__ import annotations
 
 import ctypes
@@ -16,14 +17,18 @@ from ._options import constant, fill
 from .context import Context, default_context
 from .errors import check
 
-# What a function that wants an image takes: a path, the bytes of a PNG or JPEG file, an array of pixels, a Pillow image, an Image.
+# What a function that wants an image takes: a path, the bytes of a PNG or JPEG file, an array of pixels, a
+# Pillow image, an Image.
 ImageLike = Union[str, "os.PathLike[str]", bytes, bytearray, memoryview, npt.NDArray[Any], "Image", Any]
 
 # (dtype, channels; 0 = no such axis) -> (format, format when the order is BGR)
 _FORMATS = {
-    ("uint8", 0): (c.Pixel.GRAY8, c.Pixel.GRAY8), ("uint8", 1): (c.Pixel.GRAY8, c.Pixel.GRAY8),
-    ("uint8", 3): (c.Pixel.RGB, c.Pixel.BGR), ("uint8", 4): (c.Pixel.RGBA, c.Pixel.BGRA),
-    ("uint16", 0): (c.Pixel.GRAY16, c.Pixel.GRAY16), ("uint16", 1): (c.Pixel.GRAY16, c.Pixel.GRAY16),
+    ("uint8", 0): (c.Pixel.GRAY8, c.Pixel.GRAY8),
+    ("uint8", 1): (c.Pixel.GRAY8, c.Pixel.GRAY8),
+    ("uint8", 3): (c.Pixel.RGB, c.Pixel.BGR),
+    ("uint8", 4): (c.Pixel.RGBA, c.Pixel.BGRA),
+    ("uint16", 0): (c.Pixel.GRAY16, c.Pixel.GRAY16),
+    ("uint16", 1): (c.Pixel.GRAY16, c.Pixel.GRAY16),
 }
 
 
@@ -38,37 +43,80 @@ class Image(Owner):
         self.context = context
 
     @classmethod
-    def _create(cls, context: Context, function: Any, *arguments: Any, keep: tuple[Any, ...] = (),
-                path: bytes | None = None) -> Image:
+    def _create(
+        cls,
+        context: Context,
+        function: Any,
+        *arguments: Any,
+        keep: tuple[Any, ...] = (),
+        path: bytes | None = None,
+    ) -> Image:
         owner = context._live
-        return cls(create(c.deep_image, library.deep_image_free, function, *arguments, keep=(owner,) + keep, path=path), context)
+        return cls(
+            create(
+                c.deep_image, library.deep_image_free, function, *arguments, keep=(owner,) + keep, path=path
+            ),
+            context,
+        )
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, channels: int = 0, truncation: str = "strict",
-             ignore_orientation: bool = False, context: Context | None = None) -> Image:
-        """Reads a PNG or JPEG file, told apart by content. `channels` 1 or 3 converts, 0 leaves what is stored;
-        truncation="lenient" gives what there is of a file that ends too early."""
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        channels: int = 0,
+        truncation: str = "strict",
+        ignore_orientation: bool = False,
+        context: Context | None = None,
+    ) -> Image:
+        """Reads a PNG or JPEG file, told apart by content. `channels` 1 or 3 converts, 0 leaves what is
+        stored; truncation="lenient" gives what there is of a file that ends too early."""
         context = context or default_context()
-        options = fill(c.deep_image_options, channels=channels, truncation=truncation, ignore_orientation=ignore_orientation)
+        options = fill(
+            c.deep_image_options,
+            channels=channels,
+            truncation=truncation,
+            ignore_orientation=ignore_orientation,
+        )
         name = os.fsencode(path)
-        return cls._create(context, library.deep_image_load, context._live, name, ctypes.byref(options), path=name)
+        return cls._create(
+            context, library.deep_image_load, context._live, name, ctypes.byref(options), path=name
+        )
 
     @classmethod
-    def decode(cls, data: bytes | bytearray | memoryview, *, channels: int = 0, truncation: str = "strict",
-               ignore_orientation: bool = False, context: Context | None = None) -> Image:
+    def decode(
+        cls,
+        data: bytes | bytearray | memoryview,
+        *,
+        channels: int = 0,
+        truncation: str = "strict",
+        ignore_orientation: bool = False,
+        context: Context | None = None,
+    ) -> Image:
         """Decodes the bytes of a PNG or JPEG file, as load() does."""
         context = context or default_context()
-        options = fill(c.deep_image_options, channels=channels, truncation=truncation, ignore_orientation=ignore_orientation)
+        options = fill(
+            c.deep_image_options,
+            channels=channels,
+            truncation=truncation,
+            ignore_orientation=ignore_orientation,
+        )
         held = np.frombuffer(data, np.uint8)  # shows where any buffer lies, without a copy
-        return cls._create(context, library.deep_image_decode, context._live, held.ctypes.data, held.nbytes,
-                           ctypes.byref(options))
+        return cls._create(
+            context,
+            library.deep_image_decode,
+            context._live,
+            held.ctypes.data,
+            held.nbytes,
+            ctypes.byref(options),
+        )
 
     @classmethod
     def from_array(cls, array: Any, *, order: str = "rgb", context: Context | None = None) -> Image:
         """Pixels of shape (height, width), (height, width, 1), (..., 3) or (..., 4); uint8, or uint16 grey.
 
-        Rows of packed uint8 grey or RGB pixels are used in place: later changes of the array show in the image. The rest
-        is copied; the fourth channel is dropped, not blended. `order` is "rgb" or "bgr".
+        Rows of packed uint8 grey or RGB pixels are used in place: later changes of the array show in the
+        image. The rest is copied; the fourth channel is dropped, not blended. `order` is "rgb" or "bgr".
         """
         context = context or default_context()
         pixels = np.asarray(array)
@@ -76,9 +124,17 @@ class Image(Owner):
         stride = pixels.strides[0]
         if not _rows_are_packed(pixels):
             pixels, stride = np.ascontiguousarray(pixels), 0
-        options = fill(c.deep_pixels, data=pixels.ctypes.data, stride=stride, width=pixels.shape[1],
-                       height=pixels.shape[0], format=pixel_format)
-        return cls._create(context, library.deep_image_wrap, context._live, ctypes.byref(options), keep=(pixels,))
+        options = fill(
+            c.deep_pixels,
+            data=pixels.ctypes.data,
+            stride=stride,
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+            format=pixel_format,
+        )
+        return cls._create(
+            context, library.deep_image_wrap, context._live, ctypes.byref(options), keep=(pixels,)
+        )
 
     @property
     def width(self) -> int:
@@ -99,10 +155,13 @@ class Image(Owner):
         return self.height, self.width, self.channels
 
     def view(self) -> npt.NDArray[np.uint8]:
-        """The pixels in place, read-only, of shape (height, width, channels); the array keeps the memory alive."""
+        """The pixels in place, read-only, of shape (height, width, channels); the array keeps the memory
+        alive."""
         handle = self._live
         address = ctypes.cast(library.deep_image_data(handle), ctypes.c_void_p).value or 0
-        return view(handle, address, self.shape, np.uint8, (library.deep_image_stride(handle), self.channels, 1))
+        return view(
+            handle, address, self.shape, np.uint8, (library.deep_image_stride(handle), self.channels, 1)
+        )
 
     def to_array(self) -> npt.NDArray[np.uint8]:
         """A copy of the pixels, of shape (height, width, channels)."""
@@ -118,13 +177,25 @@ class Image(Owner):
 
     def resize(self, width: int, height: int, filter: str = "bilinear") -> Image:
         """A new image of that size; filters: "bilinear", "area", "triangle", "bicubic"."""
-        return self._create(self.context, library.deep_image_resize, self._live, width, height,
-                            constant(c.Filter, filter, "filter"))
+        return self._create(
+            self.context,
+            library.deep_image_resize,
+            self._live,
+            width,
+            height,
+            constant(c.Filter, filter, "filter"),
+        )
 
     def fit(self, side: int, filter: str = "bilinear", fit: str = "squash") -> Image:
         """A new square image, "squash"ed or "pad"ded with the mean colour of the border."""
-        return self._create(self.context, library.deep_image_fit, self._live, side, constant(c.Filter, filter, "filter"),
-                            constant(c.Fit, fit, "fit"))
+        return self._create(
+            self.context,
+            library.deep_image_fit,
+            self._live,
+            side,
+            constant(c.Filter, filter, "filter"),
+            constant(c.Fit, fit, "fit"),
+        )
 
     def turn(self, quarter_turns: int, mirror: bool = False) -> Image:
         """A new image, turned counter-clockwise and then mirrored left and right."""
@@ -140,7 +211,11 @@ class Image(Owner):
         return take_bytes(self.context, library.deep_image_encode_png, self._live)
 
     def __repr__(self) -> str:
-        return "<libdeep.Image closed>" if self.closed else f"<libdeep.Image {self.width} x {self.height} x {self.channels}>"
+        return (
+            "<libdeep.Image closed>"
+            if self.closed
+            else f"<libdeep.Image {self.width} x {self.height} x {self.channels}>"
+        )
 
     def __reduce__(self) -> Any:
         return _decode, (self.to_png(),)
@@ -164,13 +239,17 @@ def _pixel_format(pixels: npt.NDArray[Any], order: str) -> int:
     if order.lower() not in ("rgb", "bgr"):
         raise ValueError(f"order is {order!r}, not 'rgb' or 'bgr'")
     if pixels.ndim not in (2, 3):
-        raise ValueError(f"an array of shape {pixels.shape} is not an image: (height, width) or (height, width, channels)")
+        raise ValueError(
+            f"an array of shape {pixels.shape} is not an image: (height, width) or (height, width, channels)"
+        )
     channels = pixels.shape[2] if pixels.ndim == 3 else 0
     formats = _FORMATS.get((pixels.dtype.name, channels))
     if formats is None:
         if pixels.dtype.name not in ("uint8", "uint16"):
             raise TypeError(f"pixels of type {pixels.dtype}: uint8 is wanted, or uint16 for grey")
-        raise ValueError(f"{pixels.dtype} pixels of {channels} channels: uint8 may have 1, 3 or 4, uint16 one")
+        raise ValueError(
+            f"{pixels.dtype} pixels of {channels} channels: uint8 may have 1, 3 or 4, uint16 one"
+        )
     if not pixels.dtype.isnative:
         raise TypeError(f"pixels of type {pixels.dtype.str} have the other byte order")
     return formats[order.lower() == "bgr"]
@@ -208,11 +287,18 @@ def as_image(source: ImageLike, context: Context) -> Image:
         return Image.decode(source, context=context)
     if _is_pillow(source):
         return Image.from_array(_from_pillow(source), context=context)
-    if hasattr(source, "__array_interface__") or hasattr(source, "__array__") or isinstance(source, memoryview):
+    if (
+        hasattr(source, "__dlpack__")
+        or hasattr(source, "__array_interface__")
+        or hasattr(source, "__array__")
+        or isinstance(source, memoryview)
+    ):
         return Image.from_array(source, context=context)
     if hasattr(source, "__dlpack__"):
         return Image.from_array(np.from_dlpack(source), context=context)
-    raise TypeError(f"{type(source).__name__} is not an image: a path, bytes, an array of uint8, or a Pillow or libdeep image")
+    raise TypeError(
+        f"{type(source).__name__} is not an image: a path, bytes, pixels as uint8, a Pillow or libdeep image"
+    )
 
 
 def each(sources: Any) -> Iterator[ImageLike]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What predictions, evaluations and trainings found."""
+
 from __future__ import annotations
 
 import ctypes
@@ -36,8 +37,13 @@ class Predictions(Sequence["list[Prediction]"]):
     `indices` and `probabilities` are arrays of shape (images, top).
     """
 
-    def __init__(self, indices: npt.NDArray[np.int32], probabilities: npt.NDArray[np.float32], classes: Sequence[str],
-                 aphia_ids: Sequence[int]) -> None:
+    def __init__(
+        self,
+        indices: npt.NDArray[np.int32],
+        probabilities: npt.NDArray[np.float32],
+        classes: Sequence[str],
+        aphia_ids: Sequence[int],
+    ) -> None:
         self.indices = indices
         self.probabilities = probabilities
         self.classes = list(classes)
@@ -55,8 +61,10 @@ class Predictions(Sequence["list[Prediction]"]):
     def __getitem__(self, index: int | slice) -> list[Prediction] | Predictions:
         if isinstance(index, slice):
             return Predictions(self.indices[index], self.probabilities[index], self.classes, self.aphia_ids)
-        return [Prediction(self.classes[place], float(probability), int(place), self.aphia_ids[place])
-                for place, probability in zip(self.indices[index], self.probabilities[index])]
+        return [
+            Prediction(self.classes[place], float(probability), int(place), self.aphia_ids[place])
+            for place, probability in zip(self.indices[index], self.probabilities[index])
+        ]
 
     @property
     def names(self) -> list[str]:
@@ -86,10 +94,11 @@ class ClassMetrics(NamedTuple):
 
 
 class Metrics:
-    """What an evaluation found. Attributes: count, accuracy, top5_accuracy, macro_precision, macro_recall, macro_f1,
-    weighted_f1, log_loss, ece (expected calibration error).
+    """What an evaluation found. Attributes: count, accuracy, top5_accuracy, macro_precision, macro_recall,
+    macro_f1, weighted_f1, log_loss, ece (expected calibration error).
 
-    `confusion` counts images, rows true, columns predicted; `labels`, `predicted` and `confidence` have one value per image.
+    `confusion` counts images, rows true, columns predicted; `labels`, `predicted` and `confidence` have one
+    value per image.
     """
 
     count: int
@@ -119,26 +128,50 @@ class Metrics:
         self.per_class = [_class_metrics(handle, place, name) for place, name in enumerate(self.classes)]
 
     @classmethod
-    def compute(cls, probabilities: npt.ArrayLike, labels: npt.ArrayLike, classes: Sequence[str] | None = None, *,
-                context: Context | None = None) -> Metrics:
+    def compute(
+        cls,
+        probabilities: npt.ArrayLike,
+        labels: npt.ArrayLike,
+        classes: Sequence[str] | None = None,
+        *,
+        context: Context | None = None,
+    ) -> Metrics:
         """Metrics of probabilities of shape (images, classes) against true classes."""
         context = context or default_context()
         rows = np.ascontiguousarray(probabilities, np.float32)
         truth = np.asarray(labels)
         if rows.ndim != 2 or truth.shape != rows.shape[:1] or (truth.size and truth.dtype.kind not in "iu"):
-            raise ValueError(f"probabilities of shape {rows.shape} and labels of shape {truth.shape} and type {truth.dtype}: "
-                             "(n, classes) and n integers are wanted")
+            raise ValueError(
+                f"probabilities of shape {rows.shape} and labels of shape {truth.shape} and type "
+                f"{truth.dtype}: (n, classes) and n integers are wanted"
+            )
         truth = np.ascontiguousarray(truth.astype(np.int64).clip(-1, 2**31 - 1), np.int32)
-        handle = create(c.deep_metrics, library.deep_metrics_free, library.deep_metrics_compute, context._live,
-                        rows.ctypes.data_as(ctypes.POINTER(ctypes.c_float)),
-                        truth.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)), rows.shape[0], rows.shape[1],
-                        keep=(context._live,))
+        handle = create(
+            c.deep_metrics,
+            library.deep_metrics_free,
+            library.deep_metrics_compute,
+            context._live,
+            rows.ctypes.data_as(ctypes.POINTER(ctypes.c_float)),
+            truth.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)),
+            rows.shape[0],
+            rows.shape[1],
+            keep=(context._live,),
+        )
         return cls(handle, classes if classes is not None else [str(place) for place in range(rows.shape[1])])
 
     def summary(self) -> dict[str, float]:
         """The figures over the whole dataset, by name."""
-        names = ("count", "accuracy", "top5_accuracy", "macro_precision", "macro_recall", "macro_f1", "weighted_f1", "log_loss",
-                 "ece")
+        names = (
+            "count",
+            "accuracy",
+            "top5_accuracy",
+            "macro_precision",
+            "macro_recall",
+            "macro_f1",
+            "weighted_f1",
+            "log_loss",
+            "ece",
+        )
         return {name: getattr(self, name) for name in names}
 
     def _repr_html_(self) -> str:
@@ -147,25 +180,35 @@ class Metrics:
         return figures + notebook.confusion(self.confusion.tolist(), self.classes) + classes
 
     def __repr__(self) -> str:
-        return (f"<libdeep.Metrics {self.count} images: accuracy {self.accuracy:.4f}, macro F1 {self.macro_f1:.4f}, "
-                f"log loss {self.log_loss:.4f}>")
+        return (
+            f"<libdeep.Metrics {self.count} images: accuracy {self.accuracy:.4f}, "
+            f"macro F1 {self.macro_f1:.4f}, log loss {self.log_loss:.4f}>"
+        )
 
 
 def _class_metrics(handle: Handle, place: int, name: str) -> ClassMetrics:
     figures = result(c.deep_class_metrics)
     check(library.deep_metrics_get_class(handle, place, ctypes.byref(figures)))
-    return ClassMetrics(name, figures.support, figures.predicted, figures.precision, figures.recall, figures.f1)
+    return ClassMetrics(
+        name, figures.support, figures.predicted, figures.precision, figures.recall, figures.f1
+    )
 
 
 class History:
-    """One row per epoch, as Keras has it: `epoch` counts from 0, `history` maps a figure's name to its values.
+    """One row per epoch, as Keras has it: `epoch` counts from 0, `history` maps a figure's name to its
+    values.
 
-    Figures: loss, accuracy, val_loss and val_accuracy (with validation), learning_rate, seconds. `best` is the epoch whose
-    weights the model has, `stopped` tells whether a callback ended the training early.
+    Figures: loss, accuracy, val_loss and val_accuracy (with validation), learning_rate, seconds. `best` is
+    the epoch whose weights the model has, `stopped` tells whether a callback ended the training early.
     """
 
-    def __init__(self, rows: Sequence[dict[str, float]] = (), epochs: Sequence[int] = (), best: int | None = None,
-                 stopped: bool = False) -> None:
+    def __init__(
+        self,
+        rows: Sequence[dict[str, float]] = (),
+        epochs: Sequence[int] = (),
+        best: int | None = None,
+        stopped: bool = False,
+    ) -> None:
         self.epoch: list[int] = list(epochs)
         self.history: dict[str, list[float]] = {}
         for row in rows:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network with its weights, class names and preprocessing: the front door."""
+
 from __future__ import annotations
 
 import ctypes
@@ -31,8 +32,8 @@ _ROW = np.dtype([("class_index", np.int32), ("probability", np.float32)])  # dee
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model is. `parameters` counts all values, `trainable_parameters` those that training changes, `multiply_adds`
-    are those of one image; mean and std are per RGB channel on the scale 0..255."""
+    """What a model is. `parameters` counts all values, `trainable_parameters` those that training changes,
+    `multiply_adds` are those of one image; mean and std are per RGB channel on the scale 0..255."""
 
     architecture: str
     input_size: int
@@ -73,7 +74,8 @@ class Param(NamedTuple):
 
 
 class Params(MutableMapping[str, Float32Array]):
-    """Name -> a copy of the values as float32; params[name] = array writes them. The set of names is fixed."""
+    """Name -> a copy of the values as float32; params[name] = array writes them. The set of names is
+    fixed."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -91,8 +93,12 @@ class Params(MutableMapping[str, Float32Array]):
     def _at(self, index: int) -> Param:
         owner, param = self._model._live, result(c.deep_param)
         check(library.deep_model_param_info(owner, index, ctypes.byref(param)))
-        return Param(param.name.decode(), c.Role(param.role).name.lower(), tuple(param.shape[: param.rank]),
-                     bool(param.trainable))
+        return Param(
+            param.name.decode(),
+            c.Role(param.role).name.lower(),
+            tuple(param.shape[: param.rank]),
+            bool(param.trainable),
+        )
 
     def __getitem__(self, name: str) -> Float32Array:
         index = self._index(name)
@@ -120,8 +126,8 @@ class Params(MutableMapping[str, Float32Array]):
 class Model(Owner):
     """A network with its weights, class names and preprocessing.
 
-    Any number of threads may predict with one model; a fit, a trainer or a write needs it alone, else StateError.
-    Models are copied by copy() and pickled as the bytes of their file.
+    Any number of threads may predict with one model; a fit, a trainer or a write needs it alone, else
+    StateError. Models are copied by copy() and pickled as the bytes of their file.
     """
 
     history: History | None = None  # of the last fit
@@ -134,33 +140,69 @@ class Model(Owner):
     @classmethod
     def _create(cls, context: Context, function: Any, *arguments: Any, path: bytes | None = None) -> Model:
         owner = context._live
-        return cls(create(c.deep_model, library.deep_model_free, function, *arguments, keep=(owner,), path=path), context)
+        return cls(
+            create(c.deep_model, library.deep_model_free, function, *arguments, keep=(owner,), path=path),
+            context,
+        )
 
     @classmethod
-    def create(cls, classes: int | Sequence[str] = 1000, *, aphia_ids: Sequence[int] | None = None,
-               architecture: str = "xception", input_size: int = 299, input_channels: int = 3, head: str = "imagenet",
-               padding: str = "same", batch_norm_epsilon: float = 0, dropout: float = 0.0, width: float = 0,
-               middle_blocks: int = 0, preprocess: str = "tf", filter: str = "bilinear", fit: str = "squash",
-               mean: Sequence[float] | None = None, std: Sequence[float] | None = None, seed: int = 0,
-               context: Context | None = None) -> Model:
+    def create(
+        cls,
+        classes: int | Sequence[str] = 1000,
+        *,
+        aphia_ids: Sequence[int] | None = None,
+        architecture: str = "xception",
+        input_size: int = 299,
+        input_channels: int = 3,
+        head: str = "imagenet",
+        padding: str = "same",
+        batch_norm_epsilon: float = 0,
+        dropout: float = 0.0,
+        width: float = 0,
+        middle_blocks: int = 0,
+        preprocess: str = "tf",
+        filter: str = "bilinear",
+        fit: str = "squash",
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        seed: int = 0,
+        context: Context | None = None,
+    ) -> Model:
         """A model with random weights.
 
-        `classes` are names, or how many there are. `architecture` is "xception" or "xception-small"; `width` scales its
-        channels and `middle_blocks` replaces its number of middle blocks, 0 being the architecture's own. `head` is
-        "imagenet" (pooling, dense) or "service" (a dense layer of 1024 between). `padding` is "same" (TensorFlow's) or
-        "symmetric" (PyTorch's), batch_norm_epsilon 0 is 1e-3. Images reach input_size by `filter` and `fit`, and are
-        normalised by `preprocess` ("tf", "torch", "caffe") with `mean` and `std`, which are a fit's to find when not given.
+        `classes` are names, or how many there are. `architecture` is "xception" or "xception-small"; `width`
+        scales its channels and `middle_blocks` replaces its number of middle blocks, 0 being the
+        architecture's own. `head` is "imagenet" (pooling, dense) or "service" (a dense layer of 1024
+        between). `padding` is "same" (TensorFlow's) or "symmetric" (PyTorch's), batch_norm_epsilon 0 is 1e-3.
+        Images reach input_size by `filter` and `fit`, and are normalised by `preprocess` ("tf", "torch",
+        "caffe") with `mean` and `std`, which are a fit's to find when not given.
         """
         context = context or default_context()
         if std is not None and mean is None:
             raise ValueError("std without mean")
         named = not hasattr(classes, "__index__")
         table = make_classes(classes, aphia_ids, context) if named else None  # type: ignore[arg-type]
-        options = fill(c.deep_model_options, architecture=architecture, classes=table and table._as_parameter_,
-                       class_count=None if named else classes, input_size=input_size, input_channels=input_channels,
-                       head=head, padding=padding, batch_norm_epsilon=batch_norm_epsilon, dropout=dropout, width=width,
-                       middle_blocks=middle_blocks, preprocess=preprocess, filter=filter, fit=fit,
-                       has_mean=mean is not None, mean=mean, std=std, seed=seed)
+        options = fill(
+            c.deep_model_options,
+            architecture=architecture,
+            classes=table and table._as_parameter_,
+            class_count=None if named else classes,
+            input_size=input_size,
+            input_channels=input_channels,
+            head=head,
+            padding=padding,
+            batch_norm_epsilon=batch_norm_epsilon,
+            dropout=dropout,
+            width=width,
+            middle_blocks=middle_blocks,
+            preprocess=preprocess,
+            filter=filter,
+            fit=fit,
+            has_mean=mean is not None,
+            mean=mean,
+            std=std,
+            seed=seed,
+        )
         return cls._create(context, library.deep_model_create, context._live, ctypes.byref(options))
 
     @classmethod
@@ -169,7 +211,9 @@ class Model(Owner):
         context = context or default_context()
         if isinstance(source, (bytes, bytearray, memoryview)):
             held = np.frombuffer(source, np.uint8)  # shows where any buffer lies, without a copy
-            return cls._create(context, library.deep_model_load_memory, context._live, held.ctypes.data, held.nbytes)
+            return cls._create(
+                context, library.deep_model_load_memory, context._live, held.ctypes.data, held.nbytes
+            )
         name = os.fsencode(source)
         return cls._create(context, library.deep_model_load, context._live, name, path=name)
 
@@ -200,7 +244,11 @@ class Model(Owner):
         """Architecture, sizes, preprocessing."""
         summary = result(c.deep_model_summary)
         check(library.deep_model_info(self._live, ctypes.byref(summary)))
-        values = {name: getattr(summary, name) for name, *_ in summary._fields_ if name not in ("struct_size", "reserved")}
+        values = {
+            name: getattr(summary, name)
+            for name, *_ in summary._fields_
+            if name not in ("struct_size", "reserved")
+        }
         values["architecture"] = summary.architecture.decode()
         for name, kind in _NAMED.items():
             values[name] = kind(values[name]).name.lower()
@@ -210,21 +258,32 @@ class Model(Owner):
     def classes(self) -> list[str]:
         """Names, in the order of the network's outputs."""
         owner = self._live
-        return [library.deep_model_class_name(owner, place).decode() for place in range(library.deep_model_class_count(owner))]
+        return [
+            library.deep_model_class_name(owner, place).decode()
+            for place in range(library.deep_model_class_count(owner))
+        ]
 
     @property
     def aphia_ids(self) -> list[int]:
         """WoRMS AphiaIDs of the classes, 0 where unknown."""
         owner = self._live
-        return [library.deep_model_class_aphia_id(owner, place) for place in range(library.deep_model_class_count(owner))]
+        return [
+            library.deep_model_class_aphia_id(owner, place)
+            for place in range(library.deep_model_class_count(owner))
+        ]
 
-    def set_classes(self, classes: Sequence[str], *, aphia_ids: Sequence[int] | None = None, seed: int = 0) -> None:
+    def set_classes(
+        self, classes: Sequence[str], *, aphia_ids: Sequence[int] | None = None, seed: int = 0
+    ) -> None:
         """Renames the classes; with another number of them also makes a new last layer, random by `seed`."""
-        check(library.deep_model_set_classes(self._live, make_classes(classes, aphia_ids, self.context), seed))
+        check(
+            library.deep_model_set_classes(self._live, make_classes(classes, aphia_ids, self.context), seed)
+        )
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The document in the model file: architecture, classes, preprocessing, and "user" for what programs put there."""
+        """The document in the model file: architecture, classes, preprocessing, and "user" for what programs
+        put there."""
         document: dict[str, Any] = json.loads(library.deep_model_metadata(self._live))
         return document
 
@@ -239,7 +298,8 @@ class Model(Owner):
         return Params(self)
 
     def set_trainable(self, prefix: str, trainable: bool) -> None:
-        """Freezes or frees the parameters whose names begin so; "backbone" is everything below the head, "" everything."""
+        """Freezes or frees the parameters whose names begin so; "backbone" is everything below the head, ""
+        everything."""
         check(library.deep_model_set_trainable(self._live, prefix.encode(), bool(trainable)))
 
     def memory(self, batch: int = 1, training: bool = False) -> Memory:
@@ -256,16 +316,25 @@ class Model(Owner):
             held = [as_image(image, self.context)._live for image in chunk]
             pointers = (ctypes.POINTER(c.deep_image) * len(held))(*(handle._as_parameter_ for handle in held))
             rows = np.empty((len(held), top), _ROW)
-            check(library.deep_model_predict(owner, pointers, len(held), ctypes.byref(options),
-                                             rows.ctypes.data_as(ctypes.POINTER(c.deep_prediction)), top))
+            check(
+                library.deep_model_predict(
+                    owner,
+                    pointers,
+                    len(held),
+                    ctypes.byref(options),
+                    rows.ctypes.data_as(ctypes.POINTER(c.deep_prediction)),
+                    top,
+                )
+            )
             parts.append(rows)
         return np.concatenate(parts)
 
     def predict(self, images: ImageLike | Iterable[ImageLike], top: int = 5, batch: int = 0) -> Predictions:
-        """Classifies one image or many: paths, bytes, arrays, Pillow or libdeep images, or an array of shape (n, h, w, c).
+        """Classifies one image or many: paths, bytes, arrays, Pillow or libdeep images, or an array of shape
+        (n, h, w, c).
 
-        The result has one row per image, also for one. `batch` images are computed at once (0 = one by one); decoding is
-        done some images at a time, so any iterable may be of any length.
+        The result has one row per image, also for one. `batch` images are computed at once (0 = one by one);
+        decoding is done some images at a time, so any iterable may be of any length.
         """
         if top < 1:
             raise ValueError(f"top is {top}")
@@ -281,31 +350,54 @@ class Model(Owner):
         return out
 
     def evaluate(self, dataset: DatasetLike, *, batch: int = 0, workers: int = 0) -> Metrics:
-        """Classifies a dataset and compares with its labels; its classes must be the model's, by name and order."""
+        """Classifies a dataset and compares with its labels; its classes must be the model's, by name and
+        order."""
         options = fill(c.deep_predict_options, batch=batch, workers=workers)
-        data, metrics = as_dataset(dataset, self.context), ctypes.POINTER(c.deep_metrics)()
-        check(library.deep_model_evaluate(self._live, data._live, ctypes.byref(options), ctypes.byref(metrics)))
+        owner, data = self._live, as_dataset(dataset, self.context)._live
+        metrics = ctypes.POINTER(c.deep_metrics)()
+
+        def work() -> None:
+            check(library.deep_model_evaluate(owner, data, ctypes.byref(options), ctypes.byref(metrics)))
+
+        _fit.interruptible(self.context, work)
         return Metrics(Handle(metrics, library.deep_metrics_free, self.context._live), self.classes)
 
-    def fit(self, train: DatasetLike, valid: DatasetLike | None = None, *, epochs: int = 15, batch: int = 16,
-            callbacks: Iterable[_fit.Callback] = (), progress: bool | None = None, **options: Any) -> History:
+    def fit(
+        self,
+        train: DatasetLike,
+        valid: DatasetLike | None = None,
+        *,
+        epochs: int = 15,
+        batch: int = 16,
+        callbacks: Iterable[_fit.Callback] = (),
+        progress: bool | None = None,
+        **options: Any,
+    ) -> History:
         """Trains, and ends with the weights of the best epoch by validation accuracy, unless keep_last=True.
 
-        Callbacks are objects with methods of Keras's callbacks, or functions that get a Progress and stop the fit by returning
-        True. What a callback raises stops the fit at that step and is raised again; so does Ctrl-C. In each case the model
-        has the weights of the last finished step, and model.history the epochs so far. `progress` shows a line per epoch;
-        None does so on a terminal and in a notebook.
+        Callbacks are objects with methods of Keras's callbacks, or functions that get a Progress and stop the
+        fit by returning True. What a callback raises stops the fit at that step and is raised again; so does
+        Ctrl-C. In each case the model has the weights of the last finished step, and model.history the epochs
+        so far. `progress` shows a line per epoch; None does so on a terminal and in a notebook.
 
-        Options, as in deep_fit_options: seed, optimizer ("adam", "sgd", "rmsprop", "adamw"), schedule ("step", "constant",
-        "exponential", "cosine", "plateau"), learning_rate, momentum, nesterov, no_amsgrad, beta1, beta2, epsilon,
-        weight_decay, l2, clip_norm, label_smoothing, backbone_rate, class_weights ("none", "balanced", "sqrt"), augment
-        ("flip+rotate90", "flip", "none"), step_decay, step_milestones, decay_rate, decay_epochs, warmup_epochs,
-        plateau_factor, plateau_patience, early_stop, keep_running_statistics, keep_last, workers, keep_preprocessing,
-        cache_bytes, checkpoint, checkpoint_steps, resume.
+        Options, as in deep_fit_options: seed, optimizer ("adam", "sgd", "rmsprop", "adamw"), schedule
+        ("step", "constant", "exponential", "cosine", "plateau"), learning_rate, momentum, nesterov,
+        no_amsgrad, beta1, beta2, epsilon, weight_decay, l2, clip_norm, label_smoothing, backbone_rate,
+        class_weights ("none", "balanced", "sqrt"), augment ("flip+rotate90", "flip", "none"), step_decay,
+        step_milestones, decay_rate, decay_epochs, warmup_epochs, plateau_factor, plateau_patience,
+        early_stop, keep_running_statistics, keep_last, workers, keep_preprocessing, cache_bytes, checkpoint,
+        checkpoint_steps, resume.
         """
         struct = fill(c.deep_fit_options, epochs=epochs, batch=batch, **options)
         training = as_dataset(train, self.context)
-        return _fit.run(self, training, None if valid is None else as_dataset(valid, self.context), struct, callbacks, progress)
+        return _fit.run(
+            self,
+            training,
+            None if valid is None else as_dataset(valid, self.context),
+            struct,
+            callbacks,
+            progress,
+        )
 
     def session(self, batch: int = 1, threads: int = 0, layers: bool = False) -> Session:
         """The model compiled for up to `batch` images at once."""
@@ -319,12 +411,19 @@ class Model(Owner):
         if self.closed:
             return "<libdeep.Model closed>"
         info = self.info
-        return (f"<libdeep.Model {info.architecture}, {info.input_size} px, {info.classes} classes, "
-                f"{info.parameters:,} parameters>")
+        return (
+            f"<libdeep.Model {info.architecture}, {info.input_size} px, {info.classes} classes, "
+            f"{info.parameters:,} parameters>"
+        )
 
 
-_NAMED: Mapping[str, Any] = {"head": c.Head, "preprocess": c.Preprocess, "filter": c.Filter, "fit": c.Fit,
-                             "padding": c.Padding}
+_NAMED: Mapping[str, Any] = {
+    "head": c.Head,
+    "preprocess": c.Preprocess,
+    "filter": c.Filter,
+    "fit": c.Fit,
+    "padding": c.Padding,
+}
 
 
 def _load(data: bytes) -> Model:

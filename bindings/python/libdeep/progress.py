@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A training's moments as Python objects, and the line that shows them on a terminal or in a notebook."""
+
 from __future__ import annotations
 
 import sys
@@ -10,12 +11,19 @@ from ._declarations import Phase
 from .metrics import logs
 
 REDRAW = 0.1  # seconds between two looks of the line
-PHASES = {Phase.PREPARE: "looking at images", Phase.TRAIN: "training", Phase.EVALUATE: "validating", Phase.EPOCH: "done"}
+PHASES = {
+    Phase.PREPARE: "looking at images",
+    Phase.TRAIN: "training",
+    Phase.EVALUATE: "validating",
+    Phase.EPOCH: "done",
+}
 
 
 class Progress(NamedTuple):
-    """Where a fit stands. `phase` is a Phase, `epoch` counts from 0, `step` from 1 within the phase; loss and accuracy are
-    means over the epoch so far; the valid figures are None before a validation; `seconds_left` is 0 when unknown."""
+    """Where a fit stands. `phase` is a Phase, `epoch` counts from 0, `step` from 1 within the phase; loss and
+    accuracy are means over the epoch so far; the valid figures are None before a validation; `seconds_left`
+    is 0 when unknown.
+    """
 
     phase: Phase
     epoch: int
@@ -42,9 +50,20 @@ class Progress(NamedTuple):
 def moment(struct: Any) -> Progress:
     """A Progress from the library's struct."""
     valid = bool(struct.has_valid)
-    return Progress(Phase(struct.phase), struct.epoch - 1, struct.epochs, struct.step, struct.steps, struct.loss,
-                    struct.accuracy, struct.valid_loss if valid else None, struct.valid_accuracy if valid else None,
-                    struct.learning_rate, struct.images_per_second, struct.seconds_left)
+    return Progress(
+        Phase(struct.phase),
+        struct.epoch - 1,
+        struct.epochs,
+        struct.step,
+        struct.steps,
+        struct.loss,
+        struct.accuracy,
+        struct.valid_loss if valid else None,
+        struct.valid_accuracy if valid else None,
+        struct.learning_rate,
+        struct.images_per_second,
+        struct.seconds_left,
+    )
 
 
 def in_notebook() -> bool:
@@ -89,11 +108,16 @@ class Line:
         self._width = 0
 
     def _moment(self, now: Progress) -> str:
-        text = f"epoch {now.epoch + 1}/{now.epochs} {bar(now.step, now.steps)} {now.step}/{now.steps} {PHASES[now.phase]}"
+        done = f"{bar(now.step, now.steps)} {now.step}/{now.steps} {PHASES[now.phase]}"
+        if now.phase == Phase.PREPARE:
+            return done
+        text = f"epoch {now.epoch + 1}/{now.epochs} {done}"
         if now.phase == Phase.TRAIN:
-            text += f", loss {now.loss:.4f}, accuracy {now.accuracy:.4f}, {now.images_per_second:.1f} images/s"
+            text += (
+                f", loss {now.loss:.4f}, accuracy {now.accuracy:.4f}, {now.images_per_second:.1f} images/s"
+            )
             text += f", {duration(now.seconds_left)} left" if now.seconds_left else ""
-        return text if now.phase != Phase.PREPARE else text.split(" ", 2)[2]
+        return text
 
     def _epoch(self, now: Progress) -> str:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in now.logs().items())

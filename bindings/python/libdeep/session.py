@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model compiled for one batch size: nothing is allocated by the library while it runs."""
+
 from __future__ import annotations
 
 import ctypes
@@ -12,6 +13,7 @@ from . import _declarations as c
 from ._handle import Owner, create
 from ._library import library
 from ._options import fill, result
+from .dlpack import as_array
 from .errors import check
 from .image import ImageLike, as_image
 
@@ -31,15 +33,22 @@ def as_batch(x: Any, side: int, copy: bool | None = None) -> Float32Array:
 
     copy=False refuses what would have to be converted.
     """
-    array = np.asarray(x)
+    array = as_array(x)
     if array.ndim != 4 or array.shape[1:] != (side, side, 3):
         raise ValueError(f"input of shape {array.shape}: (n, {side}, {side}, 3) is wanted")
-    right = array.dtype == np.float32 and array.dtype.isnative and array.flags.c_contiguous and array.flags.aligned
+    right = (
+        array.dtype == np.float32
+        and array.dtype.isnative
+        and array.flags.c_contiguous
+        and array.flags.aligned
+    )
     if right and not copy:
         return array
     if copy is False:
-        raise ValueError(f"input of type {array.dtype}{'' if array.flags.c_contiguous else ', not C-contiguous'}: "
-                         "without a copy it must be C-contiguous float32")
+        raise ValueError(
+            f"input of type {array.dtype}{'' if array.flags.c_contiguous else ', not C-contiguous'}: "
+            "without a copy it must be C-contiguous float32"
+        )
     if array.dtype.kind not in "fiu":
         raise TypeError(f"input of type {array.dtype}: numbers are wanted")
     return np.array(array, np.float32, order="C")
@@ -62,7 +71,9 @@ class Layers(Mapping[str, Float32Array]):
     def __getitem__(self, name: str) -> Float32Array:
         place, images = self._places[name], self._session._last
         values = np.empty((images, *self._shapes[place]), np.float32)
-        check(library.deep_session_layer_read(self._session._live, place, images, floats(values), values.size))
+        check(
+            library.deep_session_layer_read(self._session._live, place, images, floats(values), values.size)
+        )
         return values
 
     def __iter__(self) -> Iterator[str]:
@@ -73,10 +84,11 @@ class Layers(Mapping[str, Float32Array]):
 
 
 class Session(Owner):
-    """A model compiled for up to `batch` images at once. One thread at a time; any number of sessions per model.
+    """A model compiled for up to `batch` images at once. One thread at a time; any number of sessions per
+    model.
 
-    While a session lives its model cannot be trained or written. With layers=True nothing is fused and each layer's output
-    is kept: slower, for looking inside.
+    While a session lives its model cannot be trained or written. With layers=True nothing is fused and each
+    layer's output is kept: slower, for looking inside.
     """
 
     def __init__(self, model: Model, batch: int = 1, threads: int = 0, layers: bool = False) -> None:
@@ -86,8 +98,14 @@ class Session(Owner):
         self.batch = batch or 1
         self._side, self._classes = model.info.input_size, len(model.classes)
         self._with_layers, self._last = layers, 0
-        self._handle = create(c.deep_session, library.deep_session_free, library.deep_session_create, owner,
-                              ctypes.byref(options), keep=(owner,))
+        self._handle = create(
+            c.deep_session,
+            library.deep_session_free,
+            library.deep_session_create,
+            owner,
+            ctypes.byref(options),
+            keep=(owner,),
+        )
 
     def _run(self, x: Any, copy: bool | None, logits: bool) -> Float32Array:
         values = as_batch(x, self._side, copy)
@@ -97,8 +115,12 @@ class Session(Owner):
         out = np.empty((images, self._classes), np.float32)
         owner = self._live
         for first in range(0, images, self.batch):
-            part, target = values[first:first + self.batch], floats(out[first:first + self.batch])
-            check(library.deep_session_run(owner, floats(part), len(part), *((target, None) if logits else (None, target))))
+            part, target = values[first : first + self.batch], floats(out[first : first + self.batch])
+            check(
+                library.deep_session_run(
+                    owner, floats(part), len(part), *((target, None) if logits else (None, target))
+                )
+            )
             self._last = len(part)
         return out
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training one step at a time, for outer loops of one's own."""
+
 from __future__ import annotations
 
 import ctypes
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """What a step found: the batch's mean loss, the gradient's norm before clipping, right answers, updates done so far."""
+    """What a step found: the batch's mean loss, the gradient's norm before clipping, right answers, updates
+    done so far."""
 
     loss: float
     gradient_norm: float
@@ -32,14 +34,16 @@ class Step(NamedTuple):
 
 
 class _Borrowed:
-    """Stands between a gradient's array and the trainer, so that close() can tell whether an array is still in use."""
+    """Stands between a gradient's array and the trainer, so that close() can tell whether an array is still
+    in use."""
 
     def __init__(self, keep: Any) -> None:
         self.keep = keep
 
 
 class Gradients(Mapping[str, Float32Array]):
-    """Parameter name -> its gradient, in place and writable. An array keeps the trainer, and with it its hold of the model."""
+    """Parameter name -> its gradient, in place and writable. An array keeps the trainer, and with it its hold
+    of the model."""
 
     def __init__(self, trainer: Trainer) -> None:
         self._trainer = trainer
@@ -65,8 +69,8 @@ class Gradients(Mapping[str, Float32Array]):
 class Trainer(Owner):
     """Holds a model alone and changes it step by step. One thread at a time.
 
-    The options are those of Model.fit(); those that concern epochs have no meaning here. close(), or the end of `with`,
-    gives the model back.
+    The options are those of Model.fit(); those that concern epochs have no meaning here. close(), or the end
+    of `with`, gives the model back.
     """
 
     def __init__(self, model: Model, **options: Any) -> None:
@@ -77,22 +81,38 @@ class Trainer(Owner):
         self._params = {name: (index, model.params.info(name)) for index, name in enumerate(model.params)}
         self._side = model.info.input_size
         self._borrowed: weakref.WeakKeyDictionary[_Borrowed, str] = weakref.WeakKeyDictionary()
-        self._handle = create(c.deep_trainer, library.deep_trainer_free, library.deep_trainer_create, owner,
-                              ctypes.byref(struct), keep=(owner,))
+        self._handle = create(
+            c.deep_trainer,
+            library.deep_trainer_free,
+            library.deep_trainer_create,
+            owner,
+            ctypes.byref(struct),
+            keep=(owner,),
+        )
 
     def _call(self, function: Any, x: Any, labels: npt.ArrayLike) -> Step:
         values = as_batch(x, self._side)
         numbers = np.asarray(labels)
         if numbers.shape != values.shape[:1] or numbers.dtype.kind not in "iu":
-            raise ValueError(f"labels of shape {numbers.shape} and type {numbers.dtype} for {len(values)} images")
+            raise ValueError(
+                f"labels of shape {numbers.shape} and type {numbers.dtype} for {len(values)} images"
+            )
         numbers = np.ascontiguousarray(numbers.astype(np.int64).clip(-1, 2**31 - 1), np.int32)
         step = result(c.deep_step)
-        check(function(self._live, floats(values), numbers.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)), len(values),
-                       ctypes.byref(step)))
+        check(
+            function(
+                self._live,
+                floats(values),
+                numbers.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)),
+                len(values),
+                ctypes.byref(step),
+            )
+        )
         return Step(step.loss, step.gradient_norm, step.correct, step.step)
 
     def step(self, x: Any, labels: npt.ArrayLike) -> Step:
-        """Forward, loss, backward, update. `x` is preprocessed, of shape (n, side, side, 3), n up to the batch option."""
+        """Forward, loss, backward, update. `x` is preprocessed, of shape (n, side, side, 3), n up to the
+        batch option."""
         return self._call(library.deep_trainer_step, x, labels)
 
     def compute_gradients(self, x: Any, labels: npt.ArrayLike) -> Step:
@@ -138,11 +158,15 @@ class Trainer(Owner):
         check(library.deep_trainer_load(self._live, name), name)
 
     def close(self) -> None:
-        """Gives the model back; the weights stay. Gradient arrays that are still referred to delay that, with a warning."""
+        """Gives the model back; the weights stay. Gradient arrays that are still referred to delay that, with
+        a warning."""
         names = sorted(set(self._borrowed.values()))
         if names and not self.closed:
-            warnings.warn(f"the model stays with its trainer as long as gradients are in use: {', '.join(names)}", RuntimeWarning,
-                          stacklevel=2)
+            warnings.warn(
+                f"the model stays with its trainer as long as gradients are in use: {', '.join(names)}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
         super().close()
 
     def __repr__(self) -> str:
