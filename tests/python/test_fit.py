@@ -71,6 +71,7 @@ def test_keras_callbacks_are_called_in_keras_order(model, sides):
     assert ends[1][2]["val_loss"] == model.history.history["val_loss"][1]
     assert ends[1][2]["loss"] == model.history.history["loss"][1] and recorder.calls[1] == ("set_model", model)
     assert [call[1] for call in recorder.calls if call[0] == "on_train_batch_end"] == [0, 1, 0, 1]
+    assert recorder.calls[0] == ("set_params", {"epochs": 2, "steps": 2, "batch_size": 6, "verbose": 0})
 
 
 def test_a_function_sees_every_moment(model, sides):

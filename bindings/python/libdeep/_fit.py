@@ -188,7 +188,9 @@ def run(
     shown = display.wanted() if progress is None else progress
     line = display.Line() if shown else None
     told = Callbacks(callbacks, model, line)
-    told.begin({"epochs": options.epochs or 15, "batch_size": options.batch or 16, "verbose": int(shown)})
+    epochs, batch = options.epochs or 15, options.batch or 16  # the library's defaults
+    steps = -(-len(train) // batch)
+    told.begin({"epochs": epochs, "steps": steps, "batch_size": batch, "verbose": int(shown)})
     rows = ctypes.POINTER(c.deep_history)()
     with Interrupt() as interrupt:
         watch = Watch(told, interrupt)

@@ -227,12 +227,12 @@ def _decode(data: bytes) -> Image:
 
 def take_bytes(context: Context, function: Any, handle: Handle) -> bytes:
     """Calls a function that gives a buffer to free."""
-    data, size = ctypes.c_void_p(), ctypes.c_size_t()
+    owner, data, size = context._live, ctypes.c_void_p(), ctypes.c_size_t()
     check(function(handle, ctypes.byref(data), ctypes.byref(size)))
     try:
         return ctypes.string_at(data, size.value)
     finally:
-        library.deep_free(context._live, data)
+        library.deep_free(owner, data)
 
 
 def _pixel_format(pixels: npt.NDArray[Any], order: str) -> int:

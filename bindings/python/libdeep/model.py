@@ -127,7 +127,8 @@ class Model(Owner):
     """A network with its weights, class names and preprocessing.
 
     Any number of threads may predict with one model; a fit, a trainer or a write needs it alone, else
-    StateError. Models are copied by copy() and pickled as the bytes of their file.
+    StateError. Models are copied by copy() and pickled as the bytes of their file, which are loaded into the
+    default context.
     """
 
     history: History | None = None  # of the last fit

@@ -92,7 +92,8 @@ class Line:
     """One line per epoch, redrawn in place."""
 
     def __init__(self, stream: Any = None) -> None:
-        self.stream = sys.stderr if stream is None else stream
+        usual = sys.stdout if in_notebook() else sys.stderr  # notebooks show stderr as an alarm
+        self.stream = usual if stream is None else stream
         self._drawn, self._width = 0.0, 0
 
     def show(self, now: Progress) -> None:
