@@ -28,6 +28,7 @@ typedef struct deep_plan_options {
     size_t struct_size;
     int32_t threads; /* that compute */
     int32_t isa;     /* DEEP_ISA_* */
+    bool packed;     /* the 1x1 kernels of the parameters are in the layout of `pack` */
 } deep_plan_options;
 
 typedef struct deep_backend {
@@ -54,6 +55,12 @@ typedef struct deep_backend {
     deep_status (*plan_run)(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end);
 
     void (*plan_free)(deep_plan *plan);
+
+    /*
+     * Copies a 1x1 kernel [inner, columns] into the layout that the backend multiplies fastest with, or back; as many
+     * floats, and readers look up to 15 further. NULL = the plain one.
+     */
+    void (*pack)(int32_t isa, float *to, const float *from, int64_t inner, int64_t columns, bool back);
 } deep_backend;
 
 /* One exported entry per plugin; NULL refuses. */

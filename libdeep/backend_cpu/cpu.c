@@ -63,7 +63,8 @@ static bool supports(const deep_graph *graph, const deep_node *node)
     return graph->real == DEEP_DTYPE_F32 && deep__cpu_ops[node->op].run != NULL;
 }
 
-static deep_status prepare_node(cpu_node *node, const deep_graph *graph, const deep_node *source, const deep_host *host)
+static deep_status prepare_node(cpu_node *node, const deep_graph *graph, const deep_node *source, bool packed,
+                                const deep_host *host)
 {
     if (!supports(graph, source)) {
         char text[96];
@@ -72,6 +73,7 @@ static deep_status prepare_node(cpu_node *node, const deep_graph *graph, const d
     }
     deep__call_describe(&node->call, graph, source);
     node->op = &deep__cpu_ops[source->op];
+    node->packed = packed;
     return node->op->prepare != NULL ? node->op->prepare(node, host) : DEEP_OK;
 }
 
@@ -100,7 +102,7 @@ static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_grap
     for (size_t i = 0; i < count && status == DEEP_OK; ++i) {
         cpu_node *node = &plan->nodes[plan->count++];
         *node = (cpu_node){0};
-        status = prepare_node(node, graph, &graph->nodes[i], host);
+        status = prepare_node(node, graph, &graph->nodes[i], options->packed, host);
         const size_t bytes = status == DEEP_OK && node->op->scratch != NULL ? node->op->scratch(node) : 0;
         if (bytes > *scratch) *scratch = bytes;
     }
@@ -119,18 +121,24 @@ static deep_status plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT
     for (int32_t i = first; i < end && status == DEEP_OK; ++i) {
         cpu_node *node = &plan->nodes[i];
         deep__call_resolve(&node->call, base);
-        const cpu_run run = {&node->call, plan->kernels, &plan->host, node->conv, plan->threads};
+        const cpu_run run = {&node->call, plan->kernels, &plan->host, node, plan->threads};
         status = node->op->run(&run);
     }
     deep__cpu_team(team);
     return status;
 }
 
+static void pack(int32_t isa, float *to, const float *from, int64_t inner, int64_t columns, bool back)
+{
+    const cpu_kernels *kernels = instruction_sets[choose_isa(isa)].kernels;
+    (back ? kernels->unpack : kernels->pack)(to, from, inner, columns);
+}
+
 const deep_backend *deep__backend_cpu(void);
 const deep_backend *deep__backend_cpu(void)
 {
     static const deep_backend backend = {
-        sizeof(deep_backend), "cpu", describe, open_device, supports, plan_create, plan_run, plan_free,
+        sizeof(deep_backend), "cpu", describe, open_device, supports, plan_create, plan_run, plan_free, pack,
     };
     return &backend;
 }

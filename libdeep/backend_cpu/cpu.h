@@ -15,6 +15,7 @@ typedef struct cpu_node {
     deep_call call;
     const struct cpu_op *op;
     deep_onednn_conv *conv; /* dense convolutions alone */
+    bool packed;            /* 1x1 kernels are */
 } cpu_node;
 
 /* What a running node sees. */
@@ -22,7 +23,7 @@ typedef struct cpu_run {
     const deep_call *call;
     const cpu_kernels *kernels;
     const deep_host *host;
-    deep_onednn_conv *conv;
+    const cpu_node *node;
     int32_t threads;
 } cpu_run;
 
@@ -62,6 +63,7 @@ static inline int64_t cpu_row_grain(int64_t columns)
 
 #define CPU_OP(name) deep_status deep__cpu_##name(const cpu_run *run)
 CPU_OP(conv2d);
+CPU_OP(separable);
 CPU_OP(conv2d_grad_input);
 CPU_OP(conv2d_grad_weights);
 CPU_OP(depthwise);
@@ -88,6 +90,24 @@ CPU_OP(update_sgd);
 CPU_OP(update_rmsprop);
 CPU_OP(update_adam);
 CPU_OP(reduce_sum);
+
+/* Image row `row` (over all images) of a common depthwise convolution of the call's first two operands, into `to`. */
+void deep__cpu_depthwise_row(const cpu_run *run, int64_t row, float *to);
+
+/* True for the convolution that the row kernels compute: 3x3, stride 1, padding 1. */
+bool deep__cpu_depthwise_common(const deep_call *call);
+
+/* The pixels that a strided 1x1 convolution meets, gathered in the scratch memory, or the input itself. */
+const float *deep__cpu_gather(const cpu_run *run);
+
+/* A 1x1 convolution whose kernel is packed. */
+deep_status deep__cpu_product(const cpu_run *run);
+
+deep_status deep__cpu_separable_prepare(cpu_node *node, const deep_host *host);
+size_t deep__cpu_separable_scratch(const cpu_node *node);
+
+/* True for a 1x1 convolution without padding, in any of its three directions. */
+bool deep__cpu_is_pointwise(const deep_call *call);
 
 deep_status deep__cpu_conv_prepare(cpu_node *node, const deep_host *host);
 size_t deep__cpu_conv_scratch(const cpu_node *node);

@@ -7,12 +7,6 @@
 
 #include <string.h>
 
-static bool is_pointwise(const deep_attr *attr, int64_t kernel_rows, int64_t kernel_columns)
-{
-    const int32_t *pad = attr->conv.pad;
-    return kernel_rows == 1 && kernel_columns == 1 && (pad[0] | pad[1] | pad[2] | pad[3]) == 0;
-}
-
 typedef struct conv_operands {
     const deep_value_info *x, *w, *y;
     float *x_data, *w_data, *y_data;
@@ -29,11 +23,18 @@ static conv_operands operands_of(const deep_call *call)
     return (conv_operands){call->in[0], call->in[1], call->out[0], call->src[0], call->src[1], call->dst[0]};
 }
 
+bool deep__cpu_is_pointwise(const deep_call *call)
+{
+    const int32_t *pad = call->attr->conv.pad;
+    const deep_value_info *w = operands_of(call).w;
+    return w->shape[0] == 1 && w->shape[1] == 1 && (pad[0] | pad[1] | pad[2] | pad[3]) == 0;
+}
+
 deep_status deep__cpu_conv_prepare(cpu_node *node, const deep_host *host)
 {
     const conv_operands o = operands_of(&node->call);
     const deep_attr *attr = node->call.attr;
-    if (is_pointwise(attr, o.w->shape[0], o.w->shape[1])) return DEEP_OK;
+    if (deep__cpu_is_pointwise(&node->call)) return DEEP_OK;
     deep_onednn_shape shape = {
         .batch = o.x->shape[0],
         .rows = o.x->shape[1],
@@ -103,6 +104,12 @@ static float *gathered_input(const cpu_run *run, const conv_operands *o)
     return s.gathered;
 }
 
+const float *deep__cpu_gather(const cpu_run *run)
+{
+    const conv_operands o = operands_of(run->call);
+    return gathered_input(run, &o);
+}
+
 /* ---- forward ---- */
 
 typedef struct epilogue_call {
@@ -148,9 +155,10 @@ static void run_epilogue(const cpu_run *run)
 
 deep_status deep__cpu_conv2d(const cpu_run *run)
 {
+    if (run->node->packed && run->node->conv == NULL) return deep__cpu_product(run);
     const conv_operands o = operands_of(run->call);
-    if (run->conv != NULL)
-        DEEP_TRY(deep__onednn_conv_run(run->conv, o.x_data, o.w_data, o.y_data, run->call->scratch));
+    if (run->node->conv != NULL)
+        DEEP_TRY(deep__onednn_conv_run(run->node->conv, o.x_data, o.w_data, o.y_data, run->call->scratch));
     else
         DEEP_TRY(deep__onednn_gemm(run->host, false, false, deep__rows(o.y), o.w->shape[3], o.w->shape[2],
                                    gathered_input(run, &o), o.w_data, o.y_data));
@@ -163,7 +171,8 @@ deep_status deep__cpu_conv2d(const cpu_run *run)
 deep_status deep__cpu_conv2d_grad_input(const cpu_run *run)
 {
     const conv_operands o = operands_of(run->call);
-    if (run->conv != NULL) return deep__onednn_conv_run(run->conv, o.x_data, o.w_data, o.y_data, run->call->scratch);
+    if (run->node->conv != NULL)
+        return deep__onednn_conv_run(run->node->conv, o.x_data, o.w_data, o.y_data, run->call->scratch);
     const bool strided = run->call->attr->conv.stride != 1;
     float *dx = strided ? run->call->scratch : o.x_data;
     DEEP_TRY(deep__onednn_gemm(run->host, false, true, deep__rows(o.y), o.w->shape[2], o.w->shape[3], o.y_data,
@@ -177,7 +186,8 @@ deep_status deep__cpu_conv2d_grad_input(const cpu_run *run)
 deep_status deep__cpu_conv2d_grad_weights(const cpu_run *run)
 {
     const conv_operands o = operands_of(run->call);
-    if (run->conv != NULL) return deep__onednn_conv_run(run->conv, o.x_data, o.w_data, o.y_data, run->call->scratch);
+    if (run->node->conv != NULL)
+        return deep__onednn_conv_run(run->node->conv, o.x_data, o.w_data, o.y_data, run->call->scratch);
     return deep__onednn_gemm(run->host, true, false, o.w->shape[2], o.w->shape[3], deep__rows(o.y),
                              gathered_input(run, &o), o.y_data, o.w_data);
 }

@@ -86,18 +86,35 @@ static void general_grad_image(const void *context, int64_t n)
 
 /* ---- the ops ---- */
 
+static depthwise_call forward_of(const cpu_run *run, const deep_call *call)
+{
+    return (depthwise_call){.run = run,
+                            .x = call->in[0],
+                            .y = call->out[0],
+                            .from = call->src[0],
+                            .w = call->src[1],
+                            .to = call->dst[0],
+                            .kernel_rows = call->in[1]->shape[0],
+                            .kernel_columns = call->in[1]->shape[1],
+                            .relu = call->attr->conv.relu_input};
+}
+
+bool deep__cpu_depthwise_common(const deep_call *call)
+{
+    return is_common(call->attr, call->in[1]);
+}
+
+void deep__cpu_depthwise_row(const cpu_run *run, int64_t row, float *to)
+{
+    depthwise_call d = forward_of(run, run->call);
+    d.to = to - row * d.x->shape[2] * d.x->shape[3]; /* common_row() writes where the row stands in the whole */
+    common_row(&d, row);
+}
+
 deep_status deep__cpu_depthwise(const cpu_run *run)
 {
     const deep_call *call = run->call;
-    const depthwise_call d = {.run = run,
-                              .x = call->in[0],
-                              .y = call->out[0],
-                              .from = call->src[0],
-                              .w = call->src[1],
-                              .to = call->dst[0],
-                              .kernel_rows = call->in[1]->shape[0],
-                              .kernel_columns = call->in[1]->shape[1],
-                              .relu = call->attr->conv.relu_input};
+    const depthwise_call d = forward_of(run, call);
     if (is_common(call->attr, call->in[1]))
         deep__cpu_parallel(run->threads, d.x->shape[0] * d.x->shape[1], common_row, &d);
     else

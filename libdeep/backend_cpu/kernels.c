@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend_cpu/kernels_list.h"
+#include "backend_cpu/vec.h"
 
 #define TABLE_PASTE(isa)  deep__kernels_##isa
 #define TABLE_EXPAND(isa) TABLE_PASTE(isa)
@@ -7,6 +8,10 @@
 const cpu_kernels TABLE_EXPAND(DEEP_KERNEL_ISA) = {
     .depthwise_row = KERNEL(depthwise_row),
     .depthwise_weights_row = KERNEL(depthwise_weights_row),
+    .panel = 2 * VEC_FLOATS,
+    .product = KERNEL(product),
+    .pack = KERNEL(pack),
+    .unpack = KERNEL(unpack),
     .scale_shift = KERNEL(scale_shift),
     .moments = KERNEL(moments),
     .norm_sums = KERNEL(norm_sums),

@@ -23,7 +23,32 @@ typedef struct cpu_update {
     bool nesterov, amsgrad;
 } cpu_update;
 
+/*
+ * c = a b, then x scale + shift, + residual, ReLU: each where there is one.
+ * `b` is packed: panels of cpu_kernels.panel output channels (the last one may be narrower), each inner x width, one
+ * behind the other; as many floats as the plain kernel, but a reader looks up to a vector further.
+ */
+typedef struct cpu_product {
+    const float *a; /* rows x inner */
+    const float *b;
+    float *c;                   /* rows x columns */
+    const float *scale, *shift; /* columns; NULL = none */
+    const float *residual;      /* rows x columns; NULL = none */
+    int64_t inner, columns;
+    bool relu;
+} cpu_product;
+
 typedef struct cpu_kernels {
+    int64_t panel; /* output channels in a panel of a packed kernel */
+
+    /* Rows first .. end - 1 of c, in panels first_panel .. end_panel - 1. An element's sum has the same order however
+       the work is cut. */
+    void (*product)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel);
+
+    /* Between the plain [inner, columns] and the packed layout of a kernel. */
+    void (*pack)(float *packed, const float *kernel, int64_t inner, int64_t columns);
+    void (*unpack)(float *kernel, const float *packed, int64_t inner, int64_t columns);
+
     /* 3x3, stride 1: one output row from the three input rows above, at and below it (NULL = padding). w: 9 x channels.
        With `mask` (a row like y) the result is 0 where mask <= 0. */
     void (*depthwise_row)(float *y, const float *const x[3], const float *w, const float *mask, int64_t width,

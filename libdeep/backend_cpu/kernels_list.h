@@ -9,6 +9,9 @@ void KERNEL(depthwise_row)(float *y, const float *const x[3], const float *w, co
                            int64_t channels, bool relu);
 void KERNEL(depthwise_weights_row)(float *dw, const float *x, const float *const dy[3], int64_t width, int64_t channels,
                                    bool relu);
+void KERNEL(product)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel);
+void KERNEL(pack)(float *packed, const float *kernel, int64_t inner, int64_t columns);
+void KERNEL(unpack)(float *kernel, const float *packed, int64_t inner, int64_t columns);
 void KERNEL(scale_shift)(float *y, const float *x, const float *scale, const float *shift, const float *residual,
                          int64_t rows, int64_t columns, bool relu);
 void KERNEL(moments)(float *mean, float *squares, const float *x, int64_t rows, int64_t columns);

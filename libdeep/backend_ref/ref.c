@@ -12,6 +12,7 @@ typedef void (*kernel)(const deep_call *call);
 
 static const kernel kernels[DEEP_OP_COUNT] = {
     [DEEP_OP_CONV2D] = REF_NAME(conv2d),
+    [DEEP_OP_SEPARABLE] = REF_NAME(separable),
     [DEEP_OP_CONV2D_GRAD_INPUT] = REF_NAME(conv2d_grad_input),
     [DEEP_OP_CONV2D_GRAD_WEIGHTS] = REF_NAME(conv2d_grad_weights),
     [DEEP_OP_DEPTHWISE] = REF_NAME(depthwise),
@@ -117,7 +118,7 @@ const deep_backend *deep__backend_ref(void)
 #endif
 {
     static const deep_backend backend = {
-        sizeof(deep_backend), "ref", describe, open_device, supports, plan_create, plan_run, plan_free,
+        sizeof(deep_backend), "ref", describe, open_device, supports, plan_create, plan_run, plan_free, NULL,
     };
     return &backend;
 }

@@ -16,6 +16,7 @@
 #endif
 
 void REF_NAME(conv2d)(const deep_call *call);
+void REF_NAME(separable)(const deep_call *call);
 void REF_NAME(conv2d_grad_input)(const deep_call *call);
 void REF_NAME(conv2d_grad_weights)(const deep_call *call);
 void REF_NAME(depthwise)(const deep_call *call);

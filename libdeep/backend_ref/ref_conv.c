@@ -53,13 +53,14 @@ static double conv_at(const window *k, const real *x, const real *w, int64_t n, 
     return sum;
 }
 
-static double epilogue(const deep_call *call, double sum, int64_t position, int64_t channel)
+/* `next` is the first operand of the epilogue. */
+static double epilogue(const deep_call *call, int next, double sum, int64_t position, int64_t channel)
 {
     const int32_t flags = call->attr->conv.epilogue;
-    int next = 2;
     if (flags & DEEP_EPILOGUE_AFFINE) {
-        sum = sum * (double)((const real *)call->src[2])[channel] + (double)((const real *)call->src[3])[channel];
-        next = 4;
+        const real *scale = call->src[next], *shift = call->src[next + 1];
+        sum = sum * (double)scale[channel] + (double)shift[channel];
+        next += 2;
     }
     if (flags & DEEP_EPILOGUE_ADD) sum += (double)((const real *)call->src[next])[position];
     return relu_if(flags & DEEP_EPILOGUE_RELU, sum);
@@ -75,7 +76,7 @@ void REF_NAME(conv2d)(const deep_call *call)
                 for (int64_t o = 0; o < k.y->shape[3]; ++o) {
                     const int64_t position = ref_at(k.y, n, h, w, o);
                     y[position] =
-                        (real)epilogue(call, conv_at(&k, call->src[0], call->src[1], n, h, w, o), position, o);
+                        (real)epilogue(call, 2, conv_at(&k, call->src[0], call->src[1], n, h, w, o), position, o);
                 }
 }
 
@@ -122,22 +123,46 @@ void REF_NAME(conv2d_grad_weights)(const deep_call *call)
                     dw[ref_at(k.w, a, b, i, o)] = (real)weight_sum(&k, call->src[0], call->src[1], a, b, i, o, false);
 }
 
+static double depthwise_at(const window *k, const deep_call *call, int64_t n, int64_t h, int64_t w, int64_t c)
+{
+    const real *x = call->src[0], *weights = call->src[1];
+    double sum = 0;
+    int64_t row, column;
+    for (int64_t a = 0; a < k->w->shape[0]; ++a)
+        for (int64_t b = 0; b < k->w->shape[1]; ++b)
+            if (tap(k, h, w, a, b, &row, &column))
+                sum += relu_if(call->attr->conv.relu_input, (double)x[ref_at(k->x, n, row, column, c)]) *
+                       (double)weights[ref_at(k->w, a, b, c, 0)];
+    return sum;
+}
+
 void REF_NAME(depthwise)(const deep_call *call)
 {
     const window k = window_of(call, call->in[0], call->in[1], call->out[0]);
-    const real *x = call->src[0], *weights = call->src[1];
     real *y = call->dst[0];
-    for (int64_t n = 0, row, column; n < k.y->shape[0]; ++n)
+    for (int64_t n = 0; n < k.y->shape[0]; ++n)
         for (int64_t h = 0; h < k.y->shape[1]; ++h)
             for (int64_t w = 0; w < k.y->shape[2]; ++w)
-                for (int64_t c = 0; c < k.y->shape[3]; ++c) {
+                for (int64_t c = 0; c < k.y->shape[3]; ++c)
+                    y[ref_at(k.y, n, h, w, c)] = (real)depthwise_at(&k, call, n, h, w, c);
+}
+
+/* Makes each depthwise value anew for every output channel: for comparing small cases, not for running networks. */
+void REF_NAME(separable)(const deep_call *call)
+{
+    const window k = window_of(call, call->in[0], call->in[1], call->out[0]);
+    const int64_t inner = call->in[2]->shape[2], outputs = call->in[2]->shape[3];
+    const real *pointwise = call->src[2];
+    real *y = call->dst[0];
+    for (int64_t n = 0; n < k.y->shape[0]; ++n)
+        for (int64_t h = 0; h < k.y->shape[1]; ++h)
+            for (int64_t w = 0; w < k.y->shape[2]; ++w)
+                for (int64_t o = 0; o < outputs; ++o) {
+                    const int64_t position = ref_at(k.y, n, h, w, o);
                     double sum = 0;
-                    for (int64_t a = 0; a < k.w->shape[0]; ++a)
-                        for (int64_t b = 0; b < k.w->shape[1]; ++b)
-                            if (tap(&k, h, w, a, b, &row, &column))
-                                sum += relu_if(call->attr->conv.relu_input, (double)x[ref_at(k.x, n, row, column, c)]) *
-                                       (double)weights[ref_at(k.w, a, b, c, 0)];
-                    y[ref_at(k.y, n, h, w, c)] = (real)sum;
+                    for (int64_t i = 0; i < inner; ++i)
+                        sum += (double)(real)depthwise_at(&k, call, n, h, w, i) * (double)pointwise[i * outputs + o];
+                    y[position] = (real)epilogue(call, 3, sum, position, o);
                 }
 }
 

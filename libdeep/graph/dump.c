@@ -15,12 +15,13 @@ static void dump_value(const deep_graph *graph, deep_value value, deep_text *tex
 
 static void dump_flags(const deep_node *node, deep_text *text)
 {
-    if (node->op == DEEP_OP_CONV2D) {
+    if (node->op == DEEP_OP_CONV2D || node->op == DEEP_OP_SEPARABLE) {
         if (node->attr.conv.epilogue & DEEP_EPILOGUE_AFFINE) deep__text_printf(text, " +affine");
         if (node->attr.conv.epilogue & DEEP_EPILOGUE_ADD) deep__text_printf(text, " +add");
         if (node->attr.conv.epilogue & DEEP_EPILOGUE_RELU) deep__text_printf(text, " +relu");
     }
-    if (node->op == DEEP_OP_DEPTHWISE && node->attr.conv.relu_input) deep__text_printf(text, " relu+");
+    if ((node->op == DEEP_OP_DEPTHWISE || node->op == DEEP_OP_SEPARABLE) && node->attr.conv.relu_input)
+        deep__text_printf(text, " relu+");
     if ((node->op == DEEP_OP_BATCH_NORM_TRAIN || node->op == DEEP_OP_BATCH_NORM_INFER) && node->attr.norm.relu)
         deep__text_printf(text, " +relu");
 }

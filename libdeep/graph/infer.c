@@ -93,6 +93,25 @@ static deep_status infer_conv2d(const rule_call *call)
     return expect(call, "number of inputs", call->node->input_count, next + ((epilogue & DEEP_EPILOGUE_ADD) != 0));
 }
 
+static deep_status infer_separable(const rule_call *call)
+{
+    const deep_value_info *x = in(call, 0), *w = in(call, 1), *pointwise = in(call, 2);
+    const int32_t epilogue = call->node->attr.conv.epilogue;
+    DEEP_TRY(expect(call, "rank of x", x->rank, 4));
+    DEEP_TRY(expect(call, "rank of the depthwise w", w->rank, 4));
+    DEEP_TRY(expect(call, "rank of the pointwise w", pointwise->rank, 4));
+    DEEP_TRY(expect(call, "channels of the depthwise w", w->shape[2], x->shape[3]));
+    DEEP_TRY(expect(call, "input channels of the pointwise w", pointwise->shape[2], x->shape[3]));
+    DEEP_TRY(windowed(call, w->shape[0], w->shape[1], call->node->attr.conv.stride, call->node->attr.conv.pad,
+                      pointwise->shape[3]));
+    int32_t next = 3;
+    if (epilogue & DEEP_EPILOGUE_AFFINE) {
+        DEEP_TRY(expect_vector(call, next++, pointwise->shape[3]));
+        DEEP_TRY(expect_vector(call, next++, pointwise->shape[3]));
+    }
+    return expect(call, "number of inputs", call->node->input_count, next + ((epilogue & DEEP_EPILOGUE_ADD) != 0));
+}
+
 static deep_status infer_conv2d_grad_input(const rule_call *call)
 {
     const deep_value_info *dy = in(call, 0), *w = in(call, 1);
@@ -345,6 +364,7 @@ static const struct {
     int32_t outputs;
 } rules[DEEP_OP_COUNT] = {
     [DEEP_OP_CONV2D] = {infer_conv2d, 1},
+    [DEEP_OP_SEPARABLE] = {infer_separable, 1},
     [DEEP_OP_CONV2D_GRAD_INPUT] = {infer_conv2d_grad_input, 1},
     [DEEP_OP_CONV2D_GRAD_WEIGHTS] = {infer_conv2d_grad_weights, 1},
     [DEEP_OP_DEPTHWISE] = {infer_depthwise, 1},

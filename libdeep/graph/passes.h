@@ -8,6 +8,9 @@
 /* conv2d -> batch_norm_infer becomes conv2d +affine, with a batch_norm_fold before it. Inference. */
 deep_status deep__pass_fold_batch_norm(deep_graph *graph);
 
+/* 3x3 depthwise with stride 1 -> 1x1 conv2d (its only reader) becomes separable_conv2d with the latter's epilogue: last. */
+deep_status deep__pass_fuse_separable(deep_graph *graph);
+
 /* conv2d -> relu, and conv2d -> add, become epilogues. Inference. */
 deep_status deep__pass_fuse_epilogue(deep_graph *graph);
 

@@ -45,10 +45,9 @@ static deep_status predict_batch(deep_session *session, deep_image *const *image
     const size_t values = (size_t)model->arch.input_size * (size_t)model->arch.input_size * 3;
     for (int32_t i = 0; i < n; ++i)
         DEEP_TRY(deep_session_preprocess(session, images[i], session->input + (size_t)i * values));
-    DEEP_TRY(deep__session_compute(session, session->input));
+    DEEP_TRY(deep__session_predict(session, n));
     for (int32_t i = 0; i < n; ++i)
-        choose_top(top + (size_t)i * (size_t)k, k, deep__session_probabilities(session) + i * model->arch.classes,
-                   model->arch.classes);
+        choose_top(top + (size_t)i * (size_t)k, k, session->predictions + i * model->arch.classes, model->arch.classes);
     return DEEP_OK;
 }
 

@@ -35,11 +35,11 @@ deep_status deep__program_build(deep_program *program, const deep_model *model, 
     return deep__network_build(&program->net, &program->graph, &model->arch, batch, mode, model->frozen);
 }
 
-deep_status deep__program_compile(deep_program *program, int32_t threads)
+deep_status deep__program_compile(deep_program *program, int32_t threads, bool packed)
 {
     deep_context *context = program->context;
     const deep_host host = deep__host(context);
-    const deep_plan_options options = {sizeof options, threads, context->isa};
+    const deep_plan_options options = {sizeof options, threads, context->isa, packed};
     DEEP_TRY(deep__note_computation());
     DEEP_TRY(deep__memory_plan(&program->graph));
     return context->backend->plan_create(&program->plan, &program->scratch_bytes, &program->graph, &options, &host);

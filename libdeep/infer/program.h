@@ -34,8 +34,8 @@ typedef struct deep_program {
 /* Clears, and builds the model's network for `batch` images: program->graph and ->net, for the caller to add to. */
 deep_status deep__program_build(deep_program *program, const deep_model *model, int32_t batch, enum deep_mode mode);
 
-/* Places the intermediates and compiles for the context's device. */
-deep_status deep__program_compile(deep_program *program, int32_t threads);
+/* Places the intermediates and compiles for the context's device; `packed`: for weights in the layout of sessions. */
+deep_status deep__program_compile(deep_program *program, int32_t threads, bool packed);
 
 /* Always call it, also after a failed build. */
 void deep__program_free(deep_program *program);

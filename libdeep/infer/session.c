@@ -2,21 +2,23 @@
 #include "infer/session.h"
 
 #include "graph/passes.h"
+#include "model/layout.h"
 
 #include <string.h>
 
-enum { MAX_BATCH = 1024, MAX_THREADS = 1024 };
+enum { MAX_BATCH = 1024, MAX_THREADS = 1024, PIXELS_A_RUN = 300 * 300 };
 
 void deep_session_options_init(deep_session_options *options, size_t size)
 {
     deep__options_init(options, size);
 }
 
-static deep_status fuse(deep_graph *graph)
+static deep_status fuse(deep_graph *graph, bool packed)
 {
     DEEP_TRY(deep__pass_fuse_relu(graph));
     DEEP_TRY(deep__pass_fold_batch_norm(graph));
-    return deep__pass_fuse_epilogue(graph);
+    DEEP_TRY(deep__pass_fuse_epilogue(graph));
+    return packed ? deep__pass_fuse_separable(graph) : DEEP_OK;
 }
 
 deep_status deep__session_program(deep_program *program, deep_value *probabilities, const deep_model *model,
@@ -31,8 +33,8 @@ deep_status deep__session_program(deep_program *program, deep_value *probabiliti
     graph->values[*probabilities].keep = true;
     for (int32_t i = 0; i < program->net.layer_count && shape.layers; ++i)
         graph->values[program->net.layers[i].value].keep = true;
-    if (!shape.layers) DEEP_TRY(fuse(graph));
-    return deep__program_compile(program, shape.threads);
+    if (!shape.layers) DEEP_TRY(fuse(graph, shape.packed));
+    return deep__program_compile(program, shape.threads, shape.packed);
 }
 
 /* Values of one preprocessed image. */
@@ -41,14 +43,31 @@ static size_t input_values(const deep_model *model)
     return (size_t)model->arch.input_size * (size_t)model->arch.input_size * 3;
 }
 
+/*
+ * A batch is cut into equal runs of about as many pixels as one image of 299 x 299 has: measured, more together are not
+ * faster, and what does not fit the caches is slower.
+ */
+int32_t deep__session_images_a_run(const deep_model *model, int32_t batch)
+{
+    const int64_t pixels = (int64_t)model->arch.input_size * model->arch.input_size;
+    const int64_t most = PIXELS_A_RUN / pixels < 1 ? 1 : PIXELS_A_RUN / pixels;
+    const int64_t runs = (batch + most - 1) / most;
+    return (int32_t)((batch + runs - 1) / runs);
+}
+
 static deep_status set_up(deep_session *session, deep_session_shape shape)
 {
     const deep_allocator *allocator = &session->model->context->allocator;
+    const int32_t together = shape.layers ? shape.batch : deep__session_images_a_run(session->model, shape.batch);
+    const size_t runs = (size_t)((shape.batch + together - 1) / together);
+    session->images_a_run = shape.batch = together;
     DEEP_TRY(deep__session_program(&session->program, &session->probabilities, session->model, shape));
     session->own_workspace.allocator = allocator;
     DEEP_TRY(deep__workspace_reserve(session->workspace, session->program.graph.arena_bytes,
                                      session->program.scratch_bytes));
-    return deep__alloc_zero(&session->input, allocator, (size_t)session->batch * input_values(session->model),
+    DEEP_TRY(deep__alloc(&session->predictions, allocator, (size_t)session->batch,
+                         (size_t)session->model->arch.classes * sizeof(float), "a session's predictions"));
+    return deep__alloc_zero(&session->input, allocator, runs * (size_t)together * input_values(session->model),
                             sizeof(float), "a session's input");
 }
 
@@ -63,6 +82,8 @@ deep_status deep__session_create(deep_session **out, const deep_model *model, de
     session->workspace = workspace != NULL ? workspace : &session->own_workspace;
     deep_status status = workspace != NULL ? DEEP_OK : deep__model_share(model);
     session->holds_model = status == DEEP_OK && workspace == NULL;
+    if (status == DEEP_OK && workspace == NULL) status = deep__model_pack(model);
+    shape.packed = workspace == NULL && deep__model_can_pack(model);
     if (status == DEEP_OK) status = set_up(session, shape);
     if (status != DEEP_OK) {
         deep_session_free(session);
@@ -99,12 +120,13 @@ void deep_session_free(deep_session *session)
     const deep_allocator *allocator = &model->context->allocator;
     deep__program_free(&session->program);
     deep__workspace_free(&session->own_workspace);
+    deep__free(allocator, session->predictions);
     deep__free(allocator, session->input);
     if (session->holds_model) deep__model_unshare(model);
     deep__free(allocator, session);
 }
 
-deep_status deep__session_compute(deep_session *session, const float *input)
+static deep_status compute(deep_session *session, const float *input)
 {
     void *base[DEEP_SEGMENT_COUNT] = {NULL};
     union {
@@ -116,9 +138,38 @@ deep_status deep__session_compute(deep_session *session, const float *input)
     return deep__program_run(&session->program, session->workspace, base, 0, session->program.graph.node_count);
 }
 
-const float *deep__session_probabilities(const deep_session *session)
+static void copy_result(const deep_session *session, deep_value value, int32_t n, float *to)
 {
-    return deep__program_value(&session->program, session->workspace, session->probabilities);
+    const size_t bytes = (size_t)n * (size_t)session->model->arch.classes * sizeof *to;
+    if (to != NULL) memcpy(to, deep__program_value(&session->program, session->workspace, value), bytes);
+}
+
+/* Run after run; a last one that is not full holds beside its images what was there before. */
+static deep_status compute_all(deep_session *session, const float *input, int32_t n, float *logits,
+                               float *probabilities)
+{
+    const int32_t together = session->images_a_run;
+    const size_t values = input_values(session->model), classes = (size_t)session->model->arch.classes;
+    for (int32_t done = 0; done < n; done += together) {
+        const int32_t count = n - done < together ? n - done : together;
+        const float *run = input + (size_t)done * values;
+        if (count < together && input != session->input) {
+            memcpy(session->input, run, (size_t)count * values * sizeof *run);
+            run = session->input;
+        }
+        DEEP_TRY(compute(session, run));
+        copy_result(session, session->program.net.logits, count,
+                    logits == NULL ? NULL : logits + (size_t)done * classes);
+        copy_result(session, session->probabilities, count,
+                    probabilities == NULL ? NULL : probabilities + (size_t)done * classes);
+    }
+    session->images = n;
+    return DEEP_OK;
+}
+
+deep_status deep__session_predict(deep_session *session, int32_t n)
+{
+    return compute_all(session, session->input, n, NULL, session->predictions);
 }
 
 deep_status deep_session_run(deep_session *session, const float *input, int32_t n, float *logits, float *probabilities)
@@ -128,18 +179,7 @@ deep_status deep_session_run(deep_session *session, const float *input, int32_t 
     DEEP_REQUIRE(input != NULL, "input is NULL");
     DEEP_REQUIRE(n >= 1 && n <= session->batch, "n is %" PRId32 ", not 1 to the session's batch %" PRId32, n,
                  session->batch);
-    const float *whole = input;
-    if (n < session->batch) { /* the rest of the batch holds what was there before */
-        memcpy(session->input, input, (size_t)n * input_values(session->model) * sizeof *input);
-        whole = session->input;
-    }
-    DEEP_TRY(deep__session_compute(session, whole));
-    session->images = n;
-    const size_t bytes = (size_t)n * (size_t)session->model->arch.classes * sizeof(float);
-    if (logits != NULL)
-        memcpy(logits, deep__program_value(&session->program, session->workspace, session->program.net.logits), bytes);
-    if (probabilities != NULL) memcpy(probabilities, deep__session_probabilities(session), bytes);
-    return DEEP_OK;
+    return compute_all(session, input, n, logits, probabilities);
 }
 
 /* ---- layers ---- */

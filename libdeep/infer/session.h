@@ -12,18 +12,24 @@ struct deep_session {
     deep_workspace *workspace; /* its own, or a trainer's */
     deep_workspace own_workspace;
     deep_value probabilities;
-    float *input; /* batch x size x size x 3, for partly filled batches */
+    float *input;       /* whole runs of the batch x size x size x 3, for what is preprocessed or fills a run in part */
+    float *predictions; /* batch x classes */
     int32_t batch;
-    int32_t images;    /* of the last run */
-    bool keeps_layers; /* and was compiled without fusion */
+    int32_t images_a_run; /* that go through the network together: few, so that what they need stays in the caches */
+    int32_t images;       /* of the last call */
+    bool keeps_layers;    /* and was compiled without fusion */
     bool holds_model;
     deep_session *next; /* in the model's cache of idle sessions */
 };
+
+/* Images of a batch that go through the network together. */
+int32_t deep__session_images_a_run(const deep_model *model, int32_t batch);
 
 typedef struct deep_session_shape {
     int32_t batch;
     int32_t threads;
     bool layers; /* keep every layer's output, without fusion */
+    bool packed; /* weights are in the layout of model/layout.h */
 } deep_session_shape;
 
 /*
@@ -37,11 +43,8 @@ deep_status deep__session_create(deep_session **out, const deep_model *model, de
 deep_status deep__session_program(deep_program *program, deep_value *probabilities, const deep_model *model,
                                   deep_session_shape shape);
 
-/* A whole batch, without checks. */
-deep_status deep__session_compute(deep_session *session, const float *input);
-
-/* batch x classes, of the last run. */
-const float *deep__session_probabilities(const deep_session *session);
+/* The first n images of session->input, without checks; n x classes probabilities in session->predictions. */
+deep_status deep__session_predict(deep_session *session, int32_t n);
 
 /* A session from the model's idle ones, or a new one; give it back with deep__session_release(). */
 deep_status deep__session_acquire(deep_session **out, const deep_model *model, int32_t batch);

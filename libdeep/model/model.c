@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include "data/classes.h"
+#include "layout.h"
 #include "metadata.h"
 #include "params.h"
 
@@ -44,9 +45,11 @@ deep_status deep__model_own(deep_model *model)
     pthread_mutex_unlock(&model->lock);
     if (exclusive) return deep__fail(DEEP_ERROR_STATE, "the model is being trained or written");
     if (shared > 0) return deep__fail(DEEP_ERROR_STATE, "the model is in use by %" PRId32 " sessions or calls", shared);
-    /* Nobody adds an idle session now; those that are there have packed the weights that may change. */
+    /* Nobody adds an idle session now; those that are there want the weights packed and as they were. */
     if (model->infer_cache_free != NULL) model->infer_cache_free(model);
-    return DEEP_OK;
+    const deep_status status = deep__model_unpack(model);
+    if (status != DEEP_OK) deep__model_disown(model);
+    return status;
 }
 
 void deep__model_disown(deep_model *model)
@@ -205,7 +208,8 @@ static deep_status copy_into(deep_model *copy, const deep_model *model)
     DEEP_TRY(deep__classes_copy(&copy->classes, &model->context->allocator, model->classes));
     DEEP_TRY(deep__json_copy(&copy->document, model->document));
     DEEP_TRY(deep__model_allocate(copy));
-    memcpy(copy->values, model->values, (size_t)model->params.elements * sizeof *model->values);
+    for (int32_t i = 0; i < model->params.count; ++i)
+        deep__model_copy_plain(model, i, deep__model_values(copy, i));
     memcpy(copy->frozen, model->frozen, (size_t)model->params.count);
     return DEEP_OK;
 }

@@ -18,6 +18,7 @@ struct deep_model {
     deep_classes *classes;
     deep_param_list params;
     float *values;       /* params.elements floats; the padding is 0 */
+    bool packed;         /* the layout of 1x1 kernels among them (layout.h); changed under `lock` */
     uint8_t *frozen;     /* per parameter, 0 or 1 */
     deep_json *document; /* metadata as loaded or set; checksums and library are added while saving */
     char *metadata;      /* text for deep_model_metadata(); NULL = to be made; under `lock` */

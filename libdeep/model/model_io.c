@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "layout.h"
 #include "metadata.h"
 #include "params.h"
 #include "safetensors.h"
@@ -153,7 +154,7 @@ static deep_status render_document(deep_text *text, const deep_model *model, con
 }
 
 /* Hands the file's content to `write`; the caller holds the model. */
-static deep_status save_with(const deep_model *model, content_writer write, void *target)
+static deep_status save_plain(const deep_model *model, content_writer write, void *target)
 {
     const deep_allocator *allocator = &model->context->allocator;
     deep_safetensor *tensors;
@@ -166,6 +167,17 @@ static deep_status save_with(const deep_model *model, content_writer write, void
     if (status == DEEP_OK) status = write(&content, target);
     deep__text_free(&document);
     deep__free(allocator, tensors);
+    return status;
+}
+
+/* A packed model is copied for the time of saving: its sessions may be running. */
+static deep_status save_with(const deep_model *model, content_writer write, void *target)
+{
+    if (!deep__model_is_packed(model)) return save_plain(model, write, target);
+    deep_model *plain;
+    DEEP_TRY(deep_model_clone(&plain, model));
+    const deep_status status = save_plain(plain, write, target);
+    deep_model_free(plain);
     return status;
 }
 

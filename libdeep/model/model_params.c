@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "layout.h"
 #include "model.h"
 #include "params.h"
 
@@ -54,7 +55,7 @@ deep_status deep_model_param_read(const deep_model *model, int32_t index, float 
 {
     DEEP_TRY(deep__model_share(model));
     const deep_status status = check_values(model, index, values, count);
-    if (status == DEEP_OK) memcpy(values, deep__model_values(model, index), (size_t)count * sizeof *values);
+    if (status == DEEP_OK) deep__model_copy_plain(model, index, values);
     deep__model_unshare(model);
     return status;
 }

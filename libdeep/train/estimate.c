@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/passes.h"
 #include "infer/session.h"
+#include "model/layout.h"
 #include "train/options.h"
 #include "train/step.h"
 
@@ -29,8 +30,9 @@ static deep_status estimate_inference(deep_memory_estimate *e, const deep_model 
 {
     deep_program program;
     deep_value unused;
-    const deep_status status =
-        deep__session_program(&program, &unused, model, (deep_session_shape){.batch = batch, .threads = 1});
+    const deep_session_shape shape = {
+        .batch = deep__session_images_a_run(model, batch), .threads = 1, .packed = deep__model_can_pack(model)};
+    const deep_status status = deep__session_program(&program, &unused, model, shape);
     const int64_t input = (int64_t)batch * model->arch.input_size * model->arch.input_size * 3 * (int64_t)sizeof(float);
     e->activations = (int64_t)(program.graph.arena_bytes + program.scratch_bytes) + input;
     deep__program_free(&program);

@@ -157,7 +157,7 @@ deep_status deep__step_build(deep_step_program *p, const deep_trainer *trainer)
     add_statistics_updates(p);
     DEEP_TRY(graph->status);
     graph->values[p->result].keep = graph->values[p->norm].keep = true;
-    return deep__program_compile(program, trainer->model->context->threads);
+    return deep__program_compile(program, trainer->model->context->threads, false);
 }
 
 deep_status deep__step_program(deep_step_program **out, deep_trainer *trainer, int32_t batch)

@@ -107,6 +107,31 @@ const op_case op_cases[] = {
      {ANY4(1, 4, 5, 24), ANY4(1, 1, 24, 17), ANY4(1, 4, 5, 17)},
      false},
 
+    /* packed kernels: panels left over, rows left over, long and short sums, more rows than a band */
+    CONV_CASE("pointwise 24 -> 200", CONV(1, 0, 0, 0, 0, false), ANY4(1, 9, 7, 24), ANY4(1, 1, 24, 200)),
+    CONV_CASE("pointwise 520 -> 72, 77 rows", CONV(1, 0, 0, 0, 0, false), ANY4(1, 7, 11, 520), ANY4(1, 1, 520, 72)),
+    {"pointwise 600 -> 104, 121 rows, +affine +add +relu",
+     DEEP_OP_CONV2D,
+     EPILOGUE(1, 0, 0, 0, 0, DEEP_EPILOGUE_AFFINE | DEEP_EPILOGUE_ADD | DEEP_EPILOGUE_RELU),
+     {ANY4(1, 11, 11, 600), ANY4(1, 1, 600, 104), POSITIVE1(104), ANY1(104), ANY4(1, 11, 11, 104)},
+     false},
+    {"separable 728 -> 728 relu+ +affine +add",
+     DEEP_OP_SEPARABLE,
+     {.conv =
+          {.stride = 1, .pad = {1, 1, 1, 1}, .relu_input = true, .epilogue = DEEP_EPILOGUE_AFFINE | DEEP_EPILOGUE_ADD}},
+     {ANY4(1, 3, 4, 728), ANY4(3, 3, 728, 1), ANY4(1, 1, 728, 728), POSITIVE1(728), ANY1(728), ANY4(1, 3, 4, 728)},
+     false},
+    {"separable 13 -> 37 +affine +relu",
+     DEEP_OP_SEPARABLE,
+     {.conv = {.stride = 1, .pad = {1, 1, 1, 1}, .epilogue = DEEP_EPILOGUE_AFFINE | DEEP_EPILOGUE_RELU}},
+     {ANY4(3, 5, 7, 13), ANY4(3, 3, 13, 1), ANY4(1, 1, 13, 37), POSITIVE1(37), ANY1(37)},
+     false},
+    {"separable 64 -> 16, several bands",
+     DEEP_OP_SEPARABLE,
+     {.conv = {.stride = 1, .pad = {1, 1, 1, 1}, .relu_input = true}},
+     {ANY4(2, 60, 61, 64), ANY4(3, 3, 64, 1), ANY4(1, 1, 64, 16)},
+     false},
+
     /* depthwise: the common 3x3, its channel remainders, and everything else */
     DEPTHWISE_CASE("depthwise 728", CONV(1, 1, 1, 1, 1, false), ANY4(1, 5, 5, 728), ANY4(3, 3, 728, 1)),
     DEPTHWISE_CASE("depthwise 728 relu+", CONV(1, 1, 1, 1, 1, true), ANY4(2, 4, 3, 728), ANY4(3, 3, 728, 1)),

@@ -122,11 +122,10 @@ static void build(op_graph *g, const op_case *c, int32_t real, bool gradient)
     assert_ok(deep__memory_plan(&g->graph));
 }
 
-void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real, int32_t threads,
-                   int32_t isa, bool gradient)
+static void open_with(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real,
+                      const deep_plan_options *options, bool gradient)
 {
     static const deep_host host = {sizeof host, NULL, host_alloc, host_free, host_fail, host_log};
-    const deep_plan_options options = {sizeof options, threads, isa};
     *g = (op_graph){.dy = DEEP_NO_VALUE, .backend = backend};
     for (int32_t k = 0; k < 7; ++k)
         g->gradients[k] = DEEP_NO_VALUE;
@@ -134,14 +133,15 @@ void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, i
     deep__graph_init(&g->graph, &allocator, real);
     build(g, c, real, gradient);
     size_t scratch;
-    assert_ok(backend->plan_create(&g->plan, &scratch, &g->graph, &options, &host));
+    assert_ok(backend->plan_create(&g->plan, &scratch, &g->graph, options, &host));
     g->base[DEEP_SEGMENT_ARENA] = host_alloc(NULL, g->graph.arena_bytes + 64);
     g->base[DEEP_SEGMENT_SCRATCH] = host_alloc(NULL, scratch + 64);
     memset(g->base[DEEP_SEGMENT_ARENA], 0xff,
            g->graph.arena_bytes); /* not a number: what is read before it is written shows */
     const int64_t classes = g->input_count > 0 ? deep__graph_value(&g->graph, g->inputs[0])->shape[1] : 0;
     for (int32_t k = 0; k < g->input_count; ++k) {
-        g->base[DEEP_SEGMENT_INPUT + k] = host_alloc(NULL, deep__graph_value(&g->graph, g->inputs[k])->bytes);
+        /* whoever reads a packed kernel looks further */
+        g->base[DEEP_SEGMENT_INPUT + k] = host_alloc(NULL, deep__graph_value(&g->graph, g->inputs[k])->bytes + 64);
         fill_input(g, c, k, (int32_t)classes);
     }
     if (g->dy == DEEP_NO_VALUE) return;
@@ -149,6 +149,32 @@ void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, i
     for (int64_t i = 0; i < op_graph_elements(g, g->dy); ++i)
         op_graph_set(g, g->dy, i,
                      2 * (double)deep__rng_uniform(deep__rng(8, DEEP_RNG_SYNTH, (uint64_t)i, 9).word[0]) - 1);
+}
+
+void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real, int32_t threads,
+                   int32_t isa, bool gradient)
+{
+    const deep_plan_options options = {sizeof options, threads, isa, false};
+    open_with(g, c, backend, real, &options, gradient);
+}
+
+bool op_graph_open_packed(op_graph *g, const op_case *c, const deep_backend *backend, int32_t threads, int32_t isa)
+{
+    const deep_plan_options options = {sizeof options, threads, isa, true};
+    const int32_t k = c->op == DEEP_OP_SEPARABLE ? 2 : 1;
+    const int64_t *shape = c->inputs[k].shape;
+    if ((c->op != DEEP_OP_SEPARABLE && c->op != DEEP_OP_CONV2D) || shape[0] != 1 || shape[1] != 1) return false;
+    open_with(g, c, backend, DEEP_DTYPE_F32, &options, false);
+    float *kernel = bytes_of(g, g->inputs[k]);
+    const size_t bytes = deep__graph_value(&g->graph, g->inputs[k])->bytes;
+    float *plain = host_alloc(NULL, bytes), *back = host_alloc(NULL, bytes);
+    memcpy(plain, kernel, bytes);
+    backend->pack(isa, kernel, plain, shape[2], shape[3], false);
+    backend->pack(isa, back, kernel, shape[2], shape[3], true);
+    ck_assert_mem_eq(back, plain, bytes);
+    free(plain);
+    free(back);
+    return true;
 }
 
 void op_graph_close(op_graph *g)

@@ -23,6 +23,9 @@ typedef struct op_graph {
 
 void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real, int32_t threads,
                    int32_t isa, bool gradient);
+
+/* The same in float with the 1x1 kernel packed; false when the case has none. */
+bool op_graph_open_packed(op_graph *g, const op_case *c, const deep_backend *backend, int32_t threads, int32_t isa);
 void op_graph_close(op_graph *g);
 void op_graph_run(op_graph *g, int32_t first, int32_t end);
 

@@ -117,9 +117,23 @@ static void compare(const op_graph *a, const op_graph *b, deep_value value, cons
     ck_assert_msg(worst <= 2e-5 * largest, "%s: %s differs by %.3g, largest value %.3g", name, what, worst, largest);
 }
 
+static void compare_packed(const op_case *c, int32_t threads, int32_t isa)
+{
+    op_graph cpu, ref;
+    if (!op_graph_open_packed(&cpu, c, deep__backend_cpu(), threads, isa)) return;
+    op_graph_open(&ref, c, deep__backend_ref(), DEEP_DTYPE_F32, 1, DEEP_ISA_AUTO, false);
+    op_graph_run(&ref, 0, ref.graph.node_count);
+    op_graph_run(&cpu, 0, cpu.graph.node_count);
+    compare(&cpu, &ref, ref.output, c->name, "output of the packed kernel");
+    op_graph_close(&cpu);
+    op_graph_close(&ref);
+}
+
 static void compare_backends(const op_case *c, int32_t threads, int32_t isa)
 {
     op_graph cpu, ref;
+    compare_packed(c, threads, isa);
+    if (c->op == DEEP_OP_SEPARABLE) return; /* with packed kernels alone */
     op_graph_open(&ref, c, deep__backend_ref(), DEEP_DTYPE_F32, 1, DEEP_ISA_AUTO, c->differentiable);
     op_graph_open(&cpu, c, deep__backend_cpu(), DEEP_DTYPE_F32, threads, isa, c->differentiable);
     op_graph_run(&ref, 0, ref.graph.node_count);

@@ -181,6 +181,31 @@ START_TEST(inference_passes_leave_81_kernels_and_40_folds)
 }
 END_TEST
 
+START_TEST(separable_convolutions_become_one_kernel)
+{
+    const deep_arch arch = published(299, DEEP_HEAD_IMAGENET, 1000);
+    assert_ok(deep__network_build(&net, &graph, &arch, 1, DEEP_MODE_INFER, NULL));
+    graph.values[net.logits].keep = true;
+    assert_ok(deep__pass_fuse_relu(&graph));
+    assert_ok(deep__pass_fold_batch_norm(&graph));
+    assert_ok(deep__pass_fuse_epilogue(&graph));
+    assert_ok(deep__pass_fuse_separable(&graph));
+    ck_assert_int_eq(count_ops(DEEP_OP_SEPARABLE), 34);
+    ck_assert_int_eq(count_ops(DEEP_OP_DEPTHWISE), 0);
+    ck_assert_int_eq(count_ops(DEEP_OP_CONV2D), 2 + 4); /* the stem and the shortcuts */
+    int32_t rectified = 0, added = 0;
+    for (int32_t i = 0; i < graph.node_count; ++i) {
+        if (graph.nodes[i].op != DEEP_OP_SEPARABLE) continue;
+        rectified += graph.nodes[i].attr.conv.relu_input;
+        added += (graph.nodes[i].attr.conv.epilogue & DEEP_EPILOGUE_ADD) != 0;
+    }
+    ck_assert_int_eq(rectified, 34 - 2); /* neither the first of block 2 nor that of block 14 */
+    ck_assert_int_eq(added, 8);          /* the middle blocks */
+    assert_ok(deep__memory_plan(&graph));
+    ck_assert_uint_lt(graph.arena_bytes, 24u << 20); /* a map of 147 x 147 x 128 and one of 64 channels */
+}
+END_TEST
+
 START_TEST(relus_move_into_the_depthwise_convolutions)
 {
     const deep_arch arch = published(71, DEEP_HEAD_IMAGENET, 4);
@@ -224,6 +249,7 @@ Suite *test_suite(void)
     tcase_add_loop_test(tests, pools_pad_as_tensorflow_at_every_size, 0, 4);
     tcase_add_loop_test(tests, symmetric_padding_puts_a_pixel_on_every_side, 0, 4);
     tcase_add_test(tests, inference_passes_leave_81_kernels_and_40_folds);
+    tcase_add_test(tests, separable_convolutions_become_one_kernel);
     tcase_add_test(tests, relus_move_into_the_depthwise_convolutions);
     tcase_add_test(tests, impossible_architectures_are_refused);
     suite_add_tcase(suite, tests);

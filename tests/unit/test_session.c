@@ -203,6 +203,68 @@ START_TEST(epsilon_and_padding_change_the_network_and_survive_the_file)
 }
 END_TEST
 
+/* Runs of a few images each, the last one not full. */
+START_TEST(a_large_batch_gives_what_single_images_give)
+{
+    enum { LARGE = 20, GIVEN = 13 };
+    static float many[LARGE * VALUES];
+    float together[GIVEN * CLASSES], single[CLASSES];
+    for (int i = 0; i < GIVEN; ++i)
+        for (int v = 0; v < VALUES; ++v)
+            many[i * VALUES + v] = input[(v + 31 * i) % VALUES];
+    deep_session *large, *one = new_session(model, 0);
+    const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .batch = LARGE};
+    assert_ok(deep_session_create(&large, model, &options));
+    assert_ok(deep_session_run(large, many, GIVEN, together, NULL));
+    for (int i = 0; i < GIVEN; ++i) {
+        assert_ok(deep_session_run(one, many + i * VALUES, 1, single, NULL));
+        assert_near(together + i * CLASSES, single, CLASSES);
+    }
+    deep_session_free(large);
+    deep_session_free(one);
+}
+END_TEST
+
+/* Sessions keep the 1x1 kernels in a layout of their own; nobody else sees that. */
+START_TEST(parameters_read_the_same_while_sessions_live)
+{
+    const int32_t count = deep_model_param_count(model);
+    deep_model *copy;
+    void *before, *during, *cloned;
+    size_t size, same;
+    assert_ok(deep_model_save_memory(model, &before, &size));
+    deep_session *session = new_session(model, 0);
+    assert_ok(deep_model_save_memory(model, &during, &same));
+    ck_assert_uint_eq(size, same);
+    ck_assert_mem_eq(before, during, size);
+    assert_ok(deep_model_clone(&copy, model));
+    assert_ok(deep_model_save_memory(copy, &cloned, &same));
+    ck_assert_mem_eq(before, cloned, size);
+    for (int32_t i = 0; i < count; ++i) {
+        deep_param param = {.struct_size = sizeof param};
+        assert_ok(deep_model_param_info(model, i, &param));
+        int64_t elements = 1;
+        for (int32_t axis = 0; axis < param.rank; ++axis)
+            elements *= param.shape[axis];
+        float *a = malloc((size_t)elements * sizeof *a), *b = malloc((size_t)elements * sizeof *b);
+        assert_ok(deep_model_param_read(model, i, a, elements));
+        assert_ok(deep_model_param_read(copy, i, b, elements));
+        ck_assert_mem_eq(a, b, (size_t)elements * sizeof *a);
+        free(a);
+        free(b);
+    }
+    deep_session_free(session);
+    assert_ok(deep_model_set_trainable(model, "", 1)); /* has the model alone: plain again */
+    deep_free(context, during);
+    assert_ok(deep_model_save_memory(model, &during, &same));
+    ck_assert_mem_eq(before, during, size);
+    deep_free(context, before);
+    deep_free(context, during);
+    deep_free(context, cloned);
+    deep_model_free(copy);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("session");
@@ -213,6 +275,8 @@ Suite *test_suite(void)
     tcase_add_test(tests, layers_are_what_the_network_computed);
     tcase_add_test(tests, fusion_does_not_change_the_logits);
     tcase_add_test(tests, layers_are_read_only_as_asked);
+    tcase_add_test(tests, a_large_batch_gives_what_single_images_give);
+    tcase_add_test(tests, parameters_read_the_same_while_sessions_live);
     tcase_add_loop_test(tests, epsilon_and_padding_change_the_network_and_survive_the_file, 0, 3);
     suite_add_tcase(suite, tests);
     return suite;

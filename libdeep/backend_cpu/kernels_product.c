@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Matrix product of rows of pixels with a packed kernel, and what follows it.
+ * A tile keeps its sums in registers: for each input channel it loads one row of one or two panels and multiplies it
+ * with a broadcast value of each of its rows. The panels come from the second-level cache, asked for in time.
+ * With AVX-512's 32 registers there are two shapes, whichever is measured faster: 12 rows by one panel where the sums
+ * are long and the rows many, 6 rows by two panels elsewhere.
+ */
+#include "backend_cpu/kernels_list.h"
+#include "backend_cpu/vec.h"
+
+enum {
+    PANEL_VECTORS = 2,
+    PANEL = PANEL_VECTORS * VEC_FLOATS,
+    LOW = 6,   /* rows of a low tile */
+    TALL = 12, /* of a tall one */
+    TALL_INNER = 512,
+    TALL_ROWS = 4 * TALL,
+    AHEAD = 16 /* rows of a panel between asking and using; measured: 8 to 16 are alike, 0 costs a fifth */
+};
+
+/* Neighbouring panels that a tile takes at once. */
+typedef struct panels {
+    const float *values; /* inner x width, for each panel */
+    int64_t column;      /* first output channel */
+    int64_t width;       /* PANEL, or what is left for the last one */
+    const float *next; /* what a tall tile asks for on behalf of the next panel: `step` floats for each input channel */
+    int64_t step;
+} panels;
+
+VEC_INLINE void write_vector(const cpu_product *p, int64_t at, int64_t column, vec sum)
+{
+    if (p->scale != 0) sum = sum * vec_load(p->scale + column) + vec_load(p->shift + column);
+    if (p->residual != 0) sum += vec_load(p->residual + at);
+    vec_store(p->c + at, p->relu ? vec_relu(sum) : sum);
+}
+
+/* The columns of a vector that reaches beyond the last output channel. */
+static void write_some(const cpu_product *p, int64_t at, int64_t column, const float *sums, int64_t count)
+{
+    for (int64_t i = 0; i < count; ++i) {
+        float sum = sums[i];
+        if (p->scale != 0) sum = sum * p->scale[column + i] + p->shift[column + i];
+        if (p->residual != 0) sum += p->residual[at + i];
+        p->c[at + i] = p->relu && !(sum > 0) ? 0 : sum;
+    }
+}
+
+VEC_INLINE void write_row(const cpu_product *p, const panels *b, int64_t row, const vec *sums, const int vectors,
+                          const int64_t width)
+{
+    for (int v = 0; v < vectors; ++v) {
+        const int64_t column = b->column + v * VEC_FLOATS, at = row * p->columns + column;
+        const int64_t left = width - v * VEC_FLOATS;
+        if (left >= VEC_FLOATS) {
+            write_vector(p, at, column, sums[v]);
+            continue;
+        }
+        float some[VEC_FLOATS];
+        vec_store(some, sums[v]);
+        write_some(p, at, column, some, left);
+    }
+}
+
+/*
+ * R rows by P panels of V vectors. `width` is b->width, as a constant where it is one, and rows are reached in threes
+ * from four pointers: the loop has few registers for addresses.
+ */
+VEC_INLINE void tile(const cpu_product *p, const panels *b, int64_t row, const int R, const int P, const int V,
+                     const int64_t width)
+{
+    vec sums[TALL][4];
+    const int64_t inner = p->inner, second = width * inner;
+    const float *values = b->values, *a = p->a + row * inner, *a3 = a + 3 * inner, *a6 = a + 6 * inner,
+                *a9 = a + 9 * inner, *next = b->next;
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < P * V; ++v)
+            sums[r][v] = (vec){0};
+    for (const float *end = a + inner; a < end; ++a, ++a3, ++a6, ++a9, values += width) {
+        vec w[4];
+        if (P == 2 || R == TALL) {
+            __builtin_prefetch(next, 0, 2); /* into the second-level cache */
+            next += b->step;
+        }
+        for (int v = 0; v < P * V; ++v)
+            __builtin_prefetch(values + AHEAD * width + v / V * second + v % V * VEC_FLOATS);
+        for (int v = 0; v < P * V; ++v)
+            w[v] = vec_load(values + v / V * second + v % V * VEC_FLOATS);
+        for (int r = 0; r < R; ++r) {
+            const float *base = r < 3 ? a : r < 6 ? a3 : r < 9 ? a6 : a9;
+            for (int v = 0; v < P * V; ++v)
+                sums[r][v] += w[v] * base[r % 3 * inner];
+        }
+    }
+    for (int r = 0; r < R; ++r)
+        write_row(p, b, row + r, sums[r], P * V, P == 1 ? width : P * V * VEC_FLOATS);
+}
+
+/* Any number of rows up to LOW, with the register tile made for it. */
+VEC_INLINE void low_tile(const cpu_product *p, const panels *b, int64_t row, int64_t rows, const int P, const int V,
+                         const int64_t width)
+{
+    switch (rows) {
+    case 1:
+        tile(p, b, row, 1, P, V, width);
+        break;
+    case 2:
+        tile(p, b, row, 2, P, V, width);
+        break;
+    case 3:
+        tile(p, b, row, 3, P, V, width);
+        break;
+    case 4:
+        tile(p, b, row, 4, P, V, width);
+        break;
+    case 5:
+        tile(p, b, row, 5, P, V, width);
+        break;
+    default:
+        tile(p, b, row, LOW, P, V, width);
+        break;
+    }
+}
+
+static void one_panel(const cpu_product *p, const panels *b, int64_t row, int64_t end)
+{
+    for (; row < end; row += LOW)
+        low_tile(p, b, row, end - row, 1, PANEL_VECTORS, PANEL);
+}
+
+/* The last panel, when it is narrower. */
+static void narrow_panel(const cpu_product *p, const panels *b, int64_t row, int64_t end)
+{
+    for (; row < end; row += LOW) {
+        if (b->width > VEC_FLOATS)
+            low_tile(p, b, row, end - row, 1, 2, b->width);
+        else
+            low_tile(p, b, row, end - row, 1, 1, b->width);
+    }
+}
+
+#if VEC_FLOATS == 16
+/* The tiles of `rows` rows bring what comes after `count` panels nearer; behind the last stand the next layer's weights. */
+static void ask_ahead(const cpu_product *p, panels *b, int64_t count, int64_t rows, int64_t tile_rows)
+{
+    const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
+    b->next = b->values + count * PANEL * p->inner;
+    b->step = (count * PANEL + tiles - 1) / tiles;
+}
+
+static void tall_panel(const cpu_product *p, panels *b, int64_t row, int64_t end)
+{
+    ask_ahead(p, b, 1, end - row, TALL);
+    for (; row + TALL <= end; row += TALL, b->next += b->step * p->inner)
+        tile(p, b, row, TALL, 1, PANEL_VECTORS, PANEL);
+    one_panel(p, b, row, end);
+}
+
+static void two_panels(const cpu_product *p, panels *b, int64_t row, int64_t end)
+{
+    ask_ahead(p, b, 2, end - row, LOW);
+    for (; row < end; row += LOW, b->next += b->step * p->inner)
+        low_tile(p, b, row, end - row, 2, PANEL_VECTORS, PANEL);
+}
+#endif
+
+void KERNEL(product)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel)
+{
+    for (int64_t i = first_panel; i < end_panel; ++i) {
+        const int64_t column = i * PANEL, left = p->columns - column;
+        panels b = {p->b + column * p->inner, column, left < PANEL ? left : PANEL, NULL, 0};
+        if (left < PANEL) {
+            narrow_panel(p, &b, first, end);
+            continue;
+        }
+#if VEC_FLOATS == 16
+        if (p->inner >= TALL_INNER && end - first >= TALL_ROWS) {
+            tall_panel(p, &b, first, end);
+            continue;
+        }
+        if (i + 1 < end_panel && left >= 2 * PANEL) {
+            two_panels(p, &b, first, end);
+            ++i;
+            continue;
+        }
+#endif
+        one_panel(p, &b, first, end);
+    }
+}
+
+void KERNEL(pack)(float *packed, const float *kernel, int64_t inner, int64_t columns)
+{
+    for (int64_t column = 0; column < columns; column += PANEL) {
+        const int64_t width = columns - column < PANEL ? columns - column : PANEL;
+        for (int64_t k = 0; k < inner; ++k)
+            for (int64_t i = 0; i < width; ++i)
+                *packed++ = kernel[k * columns + column + i];
+    }
+}
+
+void KERNEL(unpack)(float *kernel, const float *packed, int64_t inner, int64_t columns)
+{
+    for (int64_t column = 0; column < columns; column += PANEL) {
+        const int64_t width = columns - column < PANEL ? columns - column : PANEL;
+        for (int64_t k = 0; k < inner; ++k)
+            for (int64_t i = 0; i < width; ++i)
+                kernel[k * columns + column + i] = *packed++;
+    }
+}
