@@ -36,10 +36,10 @@ def test_memory_is_shared_both_ways(dtype, shape, context):
 def test_a_consumer_outlives_the_tensor(context):
     tensor = libdeep.Tensor.zeros((64,), context=context)
     handle = weakref.ref(tensor._handle)
+    np.asarray(tensor)[:] = 5
     array = np.from_dlpack(tensor)
     del tensor
     gc.collect()
-    array[:] = 5
     filler = [np.zeros(64, np.float32) for _ in range(100)]
     assert handle() is not None and (array == 5).all() and filler
     del array

@@ -189,7 +189,17 @@ def test_a_handler_of_the_programs_own_is_called_at_the_next_step(model, dataset
 def test_ctrl_c_stops_an_evaluation(context, model):
     images, labels = coloured(3)
     many = libdeep.Dataset.from_images(images * 20000, labels * 20000, CLASSES, context=context)
+    cancelled = []
+
+    def work():
+        try:
+            model.evaluate(many)
+        except libdeep.CancelledError as error:
+            cancelled.append(error)
+            raise
+
     assert interrupt(lambda: model.evaluate(many)) < 60
+    assert interrupt(lambda: _fit.interruptible(context, work)) < 60 and cancelled
     assert model.evaluate(libdeep.Dataset.from_images(images, labels, CLASSES, context=context)).count == 3
 
 

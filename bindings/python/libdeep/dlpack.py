@@ -99,18 +99,27 @@ def _request(producer: Any) -> Any:
         return producer.__dlpack__()
 
 
-def _borrow(producer: Any) -> tuple[npt.NDArray[Any], str]:
-    """An array over the producer's memory, which it keeps, and the name of the element type."""
+def _read_only(capsule: Any) -> bool:
+    """Capsules without a version are of memory that may be written; numpy before 2.1 is more careful than that."""
+    if not _is_valid(capsule, b"dltensor_versioned"):
+        return False
+    flags: int = _Versioned.from_address(_get_pointer(capsule, b"dltensor_versioned")).flags
+    return bool(flags & 1)
+
+
+def _borrow(producer: Any) -> tuple[npt.NDArray[Any], str, bool]:
+    """An array over the producer's memory, which it keeps, the name of the element type, and whether it may be
+    written."""
     device = producer.__dlpack_device__()
     if device[0] != CPU:
         raise BufferError(f"the tensor is on DLPack device {device[0]}, not on the CPU")
     capsule = _request(producer)
-    tensor = _tensor(capsule)
+    tensor, writable = _tensor(capsule), not _read_only(capsule)
     if (tensor.code, tensor.bits, tensor.lanes) != (BFLOAT, 16, 1):
         array = np.from_dlpack(_Capsule(capsule, device))
-        return array, array.dtype.name
+        return array, array.dtype.name, writable
     tensor.code = INT
-    return np.from_dlpack(_Capsule(capsule, device)), "bfloat16"
+    return np.from_dlpack(_Capsule(capsule, device)), "bfloat16", writable
 
 
 def as_array(source: Any) -> npt.NDArray[Any]:
@@ -150,27 +159,26 @@ class Tensor:
     ) -> Tensor:
         """A tensor over an array's memory. What is not C-contiguous is copied, or refused with copy=False."""
         values = np.asarray(array)
-        return cls._wrap(values, values.dtype.name, copy, context)
+        return cls._wrap(values, values.dtype.name, values.flags.writeable, copy, context)
 
     @classmethod
     def from_dlpack(
         cls, producer: Any, *, copy: bool | None = None, context: Context | None = None
     ) -> Tensor:
         """A tensor over the memory of an array of another library, on the CPU; copy as in from_array()."""
-        values, name = _borrow(producer)
-        return cls._wrap(values, name, copy, context)
+        values, name, writable = _borrow(producer)
+        return cls._wrap(values, name, writable, copy, context)
 
     @classmethod
-    def _wrap(cls, values: npt.NDArray[Any], name: str, copy: bool | None, context: Context | None) -> Tensor:
-        context = context or default_context()
-        kind, dense = (
-            _kind(name),
-            values.flags.c_contiguous and values.dtype.isnative and values.flags.aligned,
-        )
+    def _wrap(
+        cls, values: npt.NDArray[Any], name: str, writable: bool, copy: bool | None, context: Context | None
+    ) -> Tensor:
+        context, kind, flags = context or default_context(), _kind(name), values.flags
+        dense = flags.c_contiguous and flags.aligned and values.dtype.isnative
         if copy or not dense:
             if copy is False:
                 raise ValueError(f"an array of shape {values.shape} that is not dense needs a copy")
-            values = np.array(values, values.dtype.newbyteorder("="), order="C")
+            values, writable = np.array(values, values.dtype.newbyteorder("="), order="C"), True
         owner, shape = context._live, (ctypes.c_int64 * values.ndim)(*values.shape)
         arguments = owner, kind, shape, values.ndim, values.ctypes.data, values.nbytes
         handle = create(
@@ -180,7 +188,7 @@ class Tensor:
             *arguments,
             keep=(owner, values),
         )
-        return cls(handle, values.flags.writeable)
+        return cls(handle, writable)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -234,7 +242,7 @@ class Tensor:
 
 
 def _rebuild(name: str, values: npt.NDArray[Any]) -> Tensor:
-    return Tensor._wrap(values, name, None, None)
+    return Tensor._wrap(values, name, True, None, None)
 
 
 def _kind(name: str) -> int:
