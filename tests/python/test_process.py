@@ -48,8 +48,10 @@ def in_child(function):
 def run(tmp_path, code, **options):
     """Runs a program; its standard output, after checking that it ended well and complained about nothing."""
     (tmp_path / "program.py").write_text(HEAD + textwrap.dedent(code))
-    done = subprocess.run([sys.executable, "-X", "faulthandler", str(tmp_path / "program.py")], capture_output=True,
-                          text=True, timeout=120, **options)
+    # Python 3.12 and later warn when a process with threads forks; that is what these programs are about.
+    quiet = ["-W", "ignore:This process:DeprecationWarning"]
+    done = subprocess.run([sys.executable, "-X", "faulthandler", *quiet, str(tmp_path / "program.py")],
+                          capture_output=True, text=True, timeout=120, **options)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout.split("\n")[:-1]
 
