@@ -279,6 +279,13 @@ def test_nothing_is_shown_where_nobody_looks(model, sides, monkeypatch):
     assert not progress.wanted()
 
 
+def test_a_terminal_that_goes_away_does_not_end_the_training(model, sides, monkeypatch):
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(progress.sys, "stderr", closed)
+    assert model.fit(*sides, epochs=2, progress=True).epoch == [0, 1]
+
+
 def test_the_line_does_without_block_characters(monkeypatch):
     class Ascii(io.StringIO):
         def write(self, text):

@@ -123,6 +123,24 @@ def test_what_is_no_image_is_refused_with_the_reason(source, kind, words, contex
         as_image(source, context)
 
 
+class Foreign:
+    """An array of a library that speaks DLPack and nothing else."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **wishes):
+        return self.array.__dlpack__(**wishes)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_arrays_of_other_libraries_are_images(context):
+    array = noise(12)
+    assert np.shares_memory(as_image(Foreign(array), context).view(), array)
+
+
 def test_each_takes_one_image_or_many(tmp_path):
     image = noise(7)
     count = {"path": "a.png", "bytes": b"x", "array": image, "grey": image[:, :, 0], "Pillow": PIL.Image.fromarray(image)}

@@ -51,6 +51,7 @@ def test_constants_may_be_numbers(context):
     ({"classes": "Copepoda"}, "a list of names"),
     ({"classes": ["a", "a"]}, "a"),
     ({"classes": ["a"], "aphia_ids": [1, 2]}, "2 AphiaIDs for 1 classes"),
+    ({"classes": 2, "aphia_ids": [1, 2]}, "AphiaIDs for classes without names"),
     ({"classes": 2**40}, "class_count is 1099511627776"),
     ({"dropout": 1.5}, "dropout"),
 ])

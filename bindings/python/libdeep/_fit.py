@@ -146,7 +146,7 @@ class Callbacks:
             self._validating = False
             self.call("on_epoch_end", now.epoch, now.logs())
         stops = [function(now) is True for function in self.functions]
-        return any(stops) or self.model.stop_training
+        return any(stops) or bool(self.model.stop_training)
 
     def _train_step(self, now: Progress) -> None:
         if now.epoch != self._epoch:

@@ -82,9 +82,7 @@ def _field(name: str, kind: Any, value: Any) -> Any:
     if kind in _RANGES:
         return _integer(name, kind, value)
     if isinstance(kind, type) and issubclass(kind, ctypes.Array):
-        values, length = tuple(float(item) for item in value), ctypes.sizeof(kind) // ctypes.sizeof(
-            ctypes.c_double
-        )
+        values, length = [float(item) for item in value], len(kind())
         if len(values) != length:
             raise ValueError(f"{name} has {len(values)} values, not {length}")
         return kind(*values)

@@ -15,6 +15,7 @@ from ._handle import Handle, Owner, create, view
 from ._library import library
 from ._options import constant, fill
 from .context import Context, default_context
+from .dlpack import as_array
 from .errors import check
 
 # What a function that wants an image takes: a path, the bytes of a PNG or JPEG file, an array of pixels, a
@@ -119,7 +120,7 @@ class Image(Owner):
         image. The rest is copied; the fourth channel is dropped, not blended. `order` is "rgb" or "bgr".
         """
         context = context or default_context()
-        pixels = np.asarray(array)
+        pixels = as_array(array)
         pixel_format = _pixel_format(pixels, order)
         stride = pixels.strides[0]
         if not _rows_are_packed(pixels):
@@ -277,6 +278,9 @@ def _from_pillow(source: Any) -> npt.NDArray[Any]:
     return np.asarray(source)
 
 
+_ARRAYS = ("__array_interface__", "__array__", "__dlpack__")  # what an array of any library has one of
+
+
 def as_image(source: ImageLike, context: Context) -> Image:
     """Whatever stands for one image, as an Image."""
     if isinstance(source, Image):
@@ -287,15 +291,8 @@ def as_image(source: ImageLike, context: Context) -> Image:
         return Image.decode(source, context=context)
     if _is_pillow(source):
         return Image.from_array(_from_pillow(source), context=context)
-    if (
-        hasattr(source, "__dlpack__")
-        or hasattr(source, "__array_interface__")
-        or hasattr(source, "__array__")
-        or isinstance(source, memoryview)
-    ):
+    if isinstance(source, memoryview) or any(hasattr(source, name) for name in _ARRAYS):
         return Image.from_array(source, context=context)
-    if hasattr(source, "__dlpack__"):
-        return Image.from_array(np.from_dlpack(source), context=context)
     raise TypeError(
         f"{type(source).__name__} is not an image: a path, bytes, pixels as uint8, a Pillow or libdeep image"
     )

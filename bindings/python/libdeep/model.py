@@ -182,6 +182,8 @@ class Model(Owner):
         if std is not None and mean is None:
             raise ValueError("std without mean")
         named = not hasattr(classes, "__index__")
+        if aphia_ids is not None and not named:
+            raise ValueError("AphiaIDs for classes without names")
         table = make_classes(classes, aphia_ids, context) if named else None  # type: ignore[arg-type]
         options = fill(
             c.deep_model_options,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import Any, NamedTuple
@@ -129,8 +130,10 @@ class Line:
         self._drawn, self._width = time.monotonic(), 0 if end else len(text)
 
     def _put(self, text: str) -> None:
-        try:
-            self.stream.write(text)
-        except UnicodeEncodeError:
-            self.stream.write(text.replace("█", "#").replace("·", "."))
-        self.stream.flush()
+        """Writes; a terminal that has gone away is no reason to end a training."""
+        with contextlib.suppress(OSError, ValueError):
+            try:
+                self.stream.write(text)
+            except UnicodeEncodeError:
+                self.stream.write(text.replace("█", "#").replace("·", "."))
+            self.stream.flush()
