@@ -15,11 +15,10 @@ import libdeep
 from conftest import noise
 
 HEAD = """
-import multiprocessing, os, sys, time, warnings
+import multiprocessing, os, sys, time
 import numpy as np
 import libdeep
 
-warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)  # Python 3.12's own
 IMAGE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
 
 
