@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One library at one job, driven by compare.py: contender.py NAME KIND SIZE BATCH DTYPE THREADS FOLDER
 
-Prints one JSON object when it is ready, then one line for each line it reads: "logits" (of a fixed input), "time N"
-(milliseconds per image of N repetitions), "rss" (the most memory so far, in MB).
+Prints one JSON object when it is ready, then one line for each line it reads: "result" (logarithms of probabilities for a
+fixed input), "time N" (milliseconds per image of N repetitions), "rss" (the most memory so far, in MB).
 """
 import json
 import os
@@ -132,6 +132,15 @@ class Job:
         self.padding = "symmetric" if name.endswith("-symmetric") else "same"  # "libdeep-symmetric": as PyTorch pads
 
 
+def log_probabilities(result, name):
+    """Of the first image's first classes. libdeep and PyTorch give logits here, the others probabilities."""
+    import numpy as np
+    first = np.asarray(result, np.float64)[0]
+    if name in ("libdeep", "torch"):
+        return (first - np.log(np.exp(first - first.max()).sum()) - first.max())[:8].tolist()
+    return np.log(first)[:8].tolist()
+
+
 def megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -145,9 +154,8 @@ def main():
     print(json.dumps({"first_result_s": time.perf_counter() - begin}), flush=True)
     for line in sys.stdin:
         word, *number = line.split()
-        if word == "logits":
-            import numpy as np
-            print(json.dumps(np.asarray(run(), np.float64)[0, :8].tolist()), flush=True)
+        if word == "result":
+            print(json.dumps(log_probabilities(run(), job.name)), flush=True)
         elif word == "rss":
             print(json.dumps(megabytes()), flush=True)
         else:
