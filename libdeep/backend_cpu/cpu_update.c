@@ -32,6 +32,8 @@ static deep_status run_update(const cpu_run *run, update_kernel kernel)
         .scale = clip > 0 && norm[0] > clip ? clip / norm[0] : 1,
         .beta1 = (float)call->attr->update.beta1,
         .beta2 = (float)call->attr->update.beta2,
+        .keep1 = (float)(1 - call->attr->update.beta1),
+        .keep2 = (float)(1 - call->attr->update.beta2),
         .epsilon = (float)call->attr->update.epsilon,
         .decay = (float)call->attr->update.decay,
         .nesterov = call->attr->update.nesterov,

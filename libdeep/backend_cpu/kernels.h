@@ -20,6 +20,7 @@ typedef struct cpu_update {
     float adam_rate; /* the same with Adam's bias correction */
     float scale;     /* of the gradient, from clipping */
     float beta1, beta2, epsilon, decay;
+    float keep1, keep2; /* 1 - beta, rounded once: 1 - .999f is .000999987 */
     bool nesterov, amsgrad;
 } cpu_update;
 

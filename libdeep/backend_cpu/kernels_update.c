@@ -26,10 +26,11 @@ void KERNEL(rmsprop)(const cpu_update *u, int64_t begin, int64_t end)
 {
     float *restrict w = u->w, *restrict square = u->slot[0], *restrict velocity = u->slot[1];
     const float *restrict gradient = u->g;
-    const float rho = u->beta2, momentum = u->beta1, scale = u->scale, rate = u->rate, epsilon = u->epsilon;
+    const float rho = u->beta2, keep = u->keep2, momentum = u->beta1, scale = u->scale;
+    const float rate = u->rate, epsilon = u->epsilon;
     for (int64_t i = begin; i < end; ++i) {
         const float g = gradient[i] * scale;
-        square[i] = rho * square[i] + (1 - rho) * g * g;
+        square[i] = rho * square[i] + keep * g * g;
         velocity[i] = momentum * velocity[i] + rate * g / sqrtf(square[i] + epsilon);
         w[i] -= velocity[i];
     }
@@ -39,7 +40,7 @@ void KERNEL(adam)(const cpu_update *u, int64_t begin, int64_t end)
 {
     float *restrict w = u->w, *restrict m = u->slot[0], *restrict v = u->slot[1], *restrict largest = u->slot[2];
     const float *restrict gradient = u->g;
-    const float keep1 = 1 - u->beta1, keep2 = 1 - u->beta2, scale = u->scale, rate = u->adam_rate;
+    const float keep1 = u->keep1, keep2 = u->keep2, scale = u->scale, rate = u->adam_rate;
     const float epsilon = u->epsilon, decay = u->decay * u->rate;
     if (u->amsgrad)
         for (int64_t i = begin; i < end; ++i) {

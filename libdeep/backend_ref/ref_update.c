@@ -58,10 +58,10 @@ void REF_NAME(update_rmsprop)(const deep_call *call)
 {
     const update u = update_of(call);
     const real momentum = (real)call->attr->update.beta1, rho = (real)call->attr->update.beta2;
-    const real epsilon = (real)call->attr->update.epsilon;
+    const real keep = (real)(1 - call->attr->update.beta2), epsilon = (real)call->attr->update.epsilon;
     for (int64_t i = 0; i < u.count; ++i) {
         const real g = u.g[i] * u.scale;
-        const real square = rho * u.slot[0][i] + (1 - rho) * g * g;
+        const real square = rho * u.slot[0][i] + keep * g * g;
         const real step = u.rate * g / (real)sqrt((double)(square + epsilon));
         u.slot[0][i] = square;
         u.slot[1][i] = momentum * u.slot[1][i] + step;
