@@ -104,6 +104,8 @@ static void resize_rows(uint8_t *dst, int64_t stride, const deep_image *src, con
 deep_status deep__resize_into(deep_image *dst, int32_t x, int32_t y, int32_t width, int32_t height,
                               const deep_image *src, int32_t filter)
 {
+    uint8_t *first = deep__image_row_to_write(dst, y) + (int64_t)x * dst->channels;
+    if (filter == DEEP_FILTER_BILINEAR) return deep__resize_bilinear(first, dst->stride, width, height, src);
     const deep_allocator *allocator = &src->context->allocator;
     deep_taps columns = {0}, rows = {0};
     row_ring ring = {0};
@@ -113,9 +115,7 @@ deep_status deep__resize_into(deep_image *dst, int32_t x, int32_t y, int32_t wid
     if (status == DEEP_OK) status = deep__taps_build(&rows, allocator, filter, src->height, height);
     if (status == DEEP_OK) status = ring_create(&ring, allocator, rows.most, values);
     if (status == DEEP_OK) status = deep__alloc_zero(&sum, allocator, (size_t)values, sizeof *sum, "resize row");
-    if (status == DEEP_OK)
-        resize_rows(deep__image_row_to_write(dst, y) + (int64_t)x * dst->channels, dst->stride, src, &columns, &rows,
-                    &ring, sum);
+    if (status == DEEP_OK) resize_rows(first, dst->stride, src, &columns, &rows, &ring, sum);
     deep__free(allocator, sum);
     ring_free(&ring, allocator);
     deep__taps_free(&rows, allocator);

@@ -14,4 +14,7 @@ deep_status deep__check_side(const deep_context *context, const char *name, int3
 deep_status deep__resize_into(deep_image *dst, int32_t x, int32_t y, int32_t width, int32_t height,
                               const deep_image *src, int32_t filter);
 
+/* The same by DEEP_FILTER_BILINEAR; `dst` is the rectangle's first byte. */
+deep_status deep__resize_bilinear(uint8_t *dst, int64_t stride, int32_t width, int32_t height, const deep_image *src);
+
 #endif
