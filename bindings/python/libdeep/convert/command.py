@@ -167,6 +167,13 @@ def status_of(error: BaseException) -> Optional[int]:
     return STATUS_OTHER if isinstance(error, ImportError) else None
 
 
+def told(error: BaseException) -> str:
+    """The system's errors as "file: reason", as the other messages are; others as they are."""
+    if isinstance(error, OSError) and not isinstance(error, Error) and error.filename:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Converts; an error is one line on stderr. Gives the exit status."""
     try:
@@ -176,5 +183,5 @@ def run(arguments: argparse.Namespace) -> int:
         status = status_of(error)
         if status is None:
             raise
-        print(f"libdeep convert: {one_line(error)}", file=sys.stderr)
+        print(f"libdeep convert: {one_line(told(error))}", file=sys.stderr)
         return status
