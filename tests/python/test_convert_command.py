@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -104,6 +105,17 @@ def test_an_error_is_one_line_and_its_status(tmp_path, source, words, status):
     lines = err.splitlines()
     assert len(lines) == 1 or lines[0].startswith("usage:"), err
     assert not list(tmp_path.glob("*.tmp")) and not (tmp_path / "out.keras").exists()
+
+
+def test_a_pipe_does_not_block(tmp_path):
+    os.mkfifo(tmp_path / "pipe.h5")
+    status, _, err = run("convert", tmp_path / "pipe.h5", tmp_path / "out.keras")
+    assert status == 3 and "no regular file" in err
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path, source):
+    status, _, err = run("convert", source, tmp_path / "nowhere" / "out.onnx", "--layout", "nhwc")
+    assert status in (1, 5) and err.count("\n") == 1 and ".tmp" not in err
 
 
 def test_info_describes_a_model(source):

@@ -146,6 +146,48 @@ def test_other_networks_are_refused(tmp_path, keras, name):
         convert.load(tmp_path / "net.keras")
 
 
+def keras2_model(keras, form):
+    """Xception as users of Keras 2 built it. The names of a second model in a process are numbered on."""
+    layers, shape = keras.layers, (80, 80, 3)
+    base = keras.applications.Xception(weights=None, include_top=False, input_shape=shape)
+    start, x = base.input, base.output
+    if form != "flat":
+        for layer in base.layers[: {"nested": 0, "frozen": 1000, "half frozen": 60}[form]]:
+            layer.trainable = False
+        start = layers.Input(shape)
+        x = base(start, training=False)
+    x = layers.Dense(1024, activation="relu")(layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(start, layers.Dense(7, activation="softmax")(x))
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        if "gamma" in weight.name or "variance" in weight.name:
+            weight.assign(random.uniform(0.6, 1.4, weight.shape))
+        elif "kernel" not in weight.name:
+            weight.assign(random.normal(0, 0.2, weight.shape))
+    return model
+
+
+@pytest.mark.parametrize("form", ["flat", "nested", "frozen", "half frozen"])
+def test_keras_2_itself(tmp_path, context, form):
+    pytest.importorskip("h5py", reason="h5py is not installed")
+    keras = pytest.importorskip("tf_keras", reason="tf_keras, which is Keras 2, is not installed")
+    model = keras2_model(keras, form)
+    model.save(tmp_path / "net.h5")
+    model.save(tmp_path / "net.keras")
+    model.save_weights(tmp_path / "net.weights.h5")
+    model.save_weights(tmp_path / "old.h5", save_format="h5")
+    for name in ("net.h5", "net.keras", "net.weights.h5", "old.h5"):
+        ours = convert.load(tmp_path / name, input_size=80, context=context)
+        agree(probabilities(ours, images(ours)), keras_predict(model, images(ours)))
+    if form == "flat":
+        convert.save(ours, tmp_path / "back.h5")
+        expected = keras_predict(model, images(ours))
+        for weight in model.weights:
+            weight.assign(np.zeros(weight.shape))
+        model.load_weights(tmp_path / "back.h5")
+        np.testing.assert_array_equal(keras_predict(model, images(ours)), expected)
+
+
 @pytest.mark.parametrize("side", SIZES)
 @pytest.mark.parametrize("form", ["application", "service"])
 def test_a_graph_of_tf2onnx(tmp_path, keras, context, form, side):

@@ -4,6 +4,8 @@ files."""
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -65,8 +67,6 @@ def test_onnxruntime_agrees(tmp_path, form, layout):
 
 
 def test_what_is_written_is_clean_and_says_what_it_is(tmp_path):
-    import json
-
     proto, path = written(tmp_path, tiny_model(["a", "b"]))
     onnx.checker.check_model(str(path), full_check=True)
     assert proto.opset_import[0].version >= 17
@@ -319,6 +319,12 @@ def tap_before_norm(proto):
     node_of(proto, "block2_add").input[1] = "block2_shortcut"
 
 
+def properties(**values):
+    return lambda proto: helper.set_model_props(
+        proto, {f"deep.{name}": json.dumps(value) for name, value in values.items()}
+    )
+
+
 HOSTILE = {
     "external data": (external, ["predictions.bias", "external"]),
     "external data in an attribute": (external_attribute, ["external"]),
@@ -450,6 +456,20 @@ HOSTILE = {
     "classes of another number": (
         lambda proto: helper.set_model_props(proto, {"deep.classes": '["a"]'}),
         ["1 class names"],
+    ),
+    "a class twice": (properties(classes=["a", "a", "b"]), ["a"]),
+    "AphiaIDs of text": (properties(aphia_ids=["1", "2", "3"]), ["deep.aphia_ids"]),
+    "negative AphiaIDs": (properties(aphia_ids=[-1, 2, 3]), ["-1"]),
+    "AphiaIDs of 100 bits": (properties(aphia_ids=[2**100, 2, 3]), ["AphiaID"]),
+    "preprocessing of another name": (properties(preprocessing={"mode": "magic"}), ["magic"]),
+    "preprocessing that is no object": (properties(preprocessing=[1]), ["deep.preprocessing"]),
+    "an infinite mean": (
+        lambda proto: helper.set_model_props(proto, {"deep.preprocessing": '{"mean": [1e999, 0, 0]}'}),
+        ["mean"],
+    ),
+    "a deviation of 0": (
+        properties(preprocessing={"mode": "torch", "mean": [0, 0, 0], "std": [0, 1, 1]}),
+        ["std"],
     ),
     "properties that close early": (
         lambda proto: helper.set_model_props(proto, {"deep.classes": '[]},{"a":1'}),

@@ -9,12 +9,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Optional, Union
 
 from ..context import Context
+from ..errors import InvalidArgumentError
 from ..model import Model
 from .bridge import from_model, to_model
 from .errors import ConvertError, Where
@@ -32,6 +34,15 @@ from .torch_names import difference_from_timm
 
 __all__ = ["ConvertError", "Conversion", "by_suffix", "convert", "detect", "load", "save"]
 
+# What a model is not made of: a class named twice, a mean that is infinite, an AphiaID beyond 64 bits.
+_NOT_FOR_A_MODEL = (
+    InvalidArgumentError,
+    ValueError,
+    TypeError,
+    KeyError,
+    OverflowError,
+    ctypes.ArgumentError,
+)
 WRITABLE = ".safetensors, .keras, .weights.h5, .h5, .pth, .onnx"
 Path = Union[str, "os.PathLike[str]"]
 _READERS: Dict[str, Callable[[str, ReadOptions], Network]] = {
@@ -87,7 +98,10 @@ def _read(
     if os.path.isfile(path):
         network.provenance["sha256"] = _sha256(path)
     notes += network.notes
-    return to_model(network, context, seed)
+    try:
+        return to_model(network, context, seed)
+    except _NOT_FOR_A_MODEL as error:
+        raise Where(path).refuse("", error) from error
 
 
 def _options(kind: Any, given: Dict[str, Any]) -> Any:

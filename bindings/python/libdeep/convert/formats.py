@@ -65,10 +65,10 @@ def detect(path: str) -> str:
     if os.path.isdir(path):
         return _folder_format(path)
     where = Where(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise where.refuse("", "is no regular file")  # opening a pipe would wait for its other end
     with open(path, "rb") as file:
         head = file.read(HEAD_BYTES)
-    if not os.path.isfile(path):
-        raise where.refuse("", "is no regular file")
     if not head:
         raise where.refuse("", "is empty")
     if signature_offset(head) is not None:

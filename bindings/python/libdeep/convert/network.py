@@ -124,13 +124,16 @@ def parse_class_lists(
     where: Where, names: Optional[Sequence[str]], aphia_ids: Optional[Sequence[int]], count: int
 ) -> Tuple[List[str], List[int]]:
     """Class names and AphiaIDs checked against the number of outputs; names default to numbers."""
-    if names is None:
-        return [str(index) for index in range(count)], []
+    names = [str(index) for index in range(count)] if names is None else list(names)
+    ids = list(aphia_ids or [])
     if len(names) != count:
         raise where.refuse("", f"{len(names)} class names for {count} outputs")
-    if aphia_ids is not None and len(aphia_ids) not in (0, count):
-        raise where.refuse("", f"{len(aphia_ids)} AphiaIDs for {count} classes")
-    return list(names), list(aphia_ids or [])
+    if len(ids) not in (0, count):
+        raise where.refuse("", f"{len(ids)} AphiaIDs for {count} classes")
+    for number in ids:
+        if not 0 <= number < 2**63:
+            raise where.refuse("", f"{number} is no AphiaID")
+    return names, ids
 
 
 def transposed(weights: Mapping[str, numpy.ndarray], name: str) -> numpy.ndarray:

@@ -16,7 +16,10 @@ def replacing(path: str) -> Iterator[str]:
     The data are on disk before the name changes. After an exception nothing of the new file is left.
     """
     folder = os.path.dirname(path) or "."
-    handle, temporary = tempfile.mkstemp(prefix="." + os.path.basename(path) + ".", suffix=".tmp", dir=folder)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", suffix=".tmp", dir=folder)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None  # the name that the caller knows
     os.close(handle)
     try:
         yield temporary
