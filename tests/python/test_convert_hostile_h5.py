@@ -208,6 +208,20 @@ def test_hostile_structures_are_refused_by_name(path, case):
     refused(path, *words, input_size=71)
 
 
+def test_a_data_set_of_the_right_shape_that_unpacks_without_end(path, monkeypatch):
+    """Constant tensors of less than a megabyte may compress as well as they like; here the bound is 0."""
+    name = "block7_sepconv2/block7_sepconv2/pointwise_kernel:0"
+    with h5py.File(path, "r+") as file:
+        shape = file[name].shape
+        del file[name]
+        file.create_dataset(
+            name, data=np.zeros(shape, "f4"), chunks=shape, compression="gzip", compression_opts=9
+        )
+    assert not convert.load(path, input_size=71).params["block7_sepconv2.pointwise_kernel"].any()
+    monkeypatch.setattr("libdeep.convert.hdf5.EXPANSION_FLOOR", 0)
+    refused(path, "pointwise_kernel", "100-fold", input_size=71)
+
+
 def test_more_objects_than_any_model_has(path, monkeypatch):
     monkeypatch.setattr("libdeep.convert.hdf5.MAX_OBJECTS", 500)
     with h5py.File(path, "r+") as file:
