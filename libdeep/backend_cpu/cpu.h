@@ -97,11 +97,8 @@ void deep__cpu_depthwise_row(const cpu_run *run, int64_t row, float *to);
 /* True for the convolution that the row kernels compute: 3x3, stride 1, padding 1. */
 bool deep__cpu_depthwise_common(const deep_call *call);
 
-/* The pixels that a strided 1x1 convolution meets, gathered in the scratch memory, or the input itself. */
-const float *deep__cpu_gather(const cpu_run *run);
-
-/* A 1x1 convolution whose kernel is packed. */
-deep_status deep__cpu_product(const cpu_run *run);
+/* A 1x1 convolution of the pixels `x` with the call's packed kernel. */
+deep_status deep__cpu_product(const cpu_run *run, const float *x);
 
 deep_status deep__cpu_separable_prepare(cpu_node *node, const deep_host *host);
 size_t deep__cpu_separable_scratch(const cpu_node *node);

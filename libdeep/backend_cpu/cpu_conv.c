@@ -104,12 +104,6 @@ static float *gathered_input(const cpu_run *run, const conv_operands *o)
     return s.gathered;
 }
 
-const float *deep__cpu_gather(const cpu_run *run)
-{
-    const conv_operands o = operands_of(run->call);
-    return gathered_input(run, &o);
-}
-
 /* ---- forward ---- */
 
 typedef struct epilogue_call {
@@ -155,8 +149,8 @@ static void run_epilogue(const cpu_run *run)
 
 deep_status deep__cpu_conv2d(const cpu_run *run)
 {
-    if (run->node->packed && run->node->conv == NULL) return deep__cpu_product(run);
     const conv_operands o = operands_of(run->call);
+    if (run->node->packed && run->node->conv == NULL) return deep__cpu_product(run, gathered_input(run, &o));
     if (run->node->conv != NULL)
         DEEP_TRY(deep__onednn_conv_run(run->node->conv, o.x_data, o.w_data, o.y_data, run->call->scratch));
     else

@@ -68,10 +68,10 @@ static cpu_product product_of(const deep_call *call, int32_t kernel)
                          .relu = flags & DEEP_EPILOGUE_RELU};
 }
 
-deep_status deep__cpu_product(const cpu_run *run)
+deep_status deep__cpu_product(const cpu_run *run, const float *x)
 {
     cpu_product product = product_of(run->call, 1);
-    product.a = deep__cpu_gather(run);
+    product.a = x;
     multiply(run, &product, deep__rows(run->call->out[0]));
     return DEEP_OK;
 }
