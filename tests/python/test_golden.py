@@ -110,8 +110,8 @@ def test_planted_error_no_schedule_is_caught(monkeypatch):
 
 
 @pytest.mark.parametrize("change", [{"smoothing": 0.0}, {"weighted": False}])
-@pytest.mark.parametrize("name", ["updates-small-sgd-momentum", "updates-small-adam-amsgrad"])
-def test_planted_error_in_the_loss_of_a_training_is_caught(name, change):
+def test_planted_error_in_the_loss_of_a_training_is_caught(change):
+    name = "updates-small-sgd-momentum"
     found = rows(name, answer(name, change=change))
     assert not found["loss", ""].holds and not found["weight", "predictions.kernel"].holds
 
