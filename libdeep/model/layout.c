@@ -10,13 +10,23 @@ bool deep__model_can_pack(const deep_model *model)
     return model->context->backend->pack != NULL;
 }
 
-bool deep__model_is_packed(const deep_model *model)
+/* The lock and the layout are not part of what const promises. */
+static deep_model *mutable(const deep_model *model)
 {
-    deep_model *mutable = (deep_model *)model; /* the lock is not part of what const promises */
-    pthread_mutex_lock(&mutable->lock);
-    const bool packed = model->packed;
-    pthread_mutex_unlock(&mutable->lock);
-    return packed;
+    return (deep_model *)model;
+}
+
+bool deep__model_hold_plain(const deep_model *model)
+{
+    pthread_mutex_lock(&mutable(model)->lock);
+    if (!model->packed) return true;
+    pthread_mutex_unlock(&mutable(model)->lock);
+    return false;
+}
+
+void deep__model_release_plain(const deep_model *model)
+{
+    pthread_mutex_unlock(&mutable(model)->lock);
 }
 
 static bool is_packable(const deep_param_spec *spec)
@@ -54,12 +64,11 @@ static deep_status convert_all(deep_model *model, bool back)
 
 deep_status deep__model_pack(const deep_model *model)
 {
-    deep_model *mutable = (deep_model *)model; /* the layout is not part of what const promises */
     deep_status status = DEEP_OK;
     if (!deep__model_can_pack(model)) return DEEP_OK;
-    pthread_mutex_lock(&mutable->lock);
-    if (!mutable->packed) status = convert_all(mutable, false);
-    pthread_mutex_unlock(&mutable->lock);
+    pthread_mutex_lock(&mutable(model)->lock);
+    if (!model->packed) status = convert_all(mutable(model), false);
+    pthread_mutex_unlock(&mutable(model)->lock);
     return status;
 }
 
@@ -70,13 +79,12 @@ deep_status deep__model_unpack(deep_model *model)
 
 void deep__model_copy_plain(const deep_model *model, int32_t index, float *values)
 {
-    deep_model *mutable = (deep_model *)model;
     const deep_param_spec *spec = &model->params.specs[index];
     const float *from = deep__model_values(model, index);
-    pthread_mutex_lock(&mutable->lock); /* a session may be about to pack */
+    pthread_mutex_lock(&mutable(model)->lock); /* a session may be about to pack */
     if (model->packed && is_packable(spec))
         convert(model, spec, values, from, true);
     else
         memcpy(values, from, (size_t)spec->elements * sizeof *values);
-    pthread_mutex_unlock(&mutable->lock);
+    pthread_mutex_unlock(&mutable(model)->lock);
 }

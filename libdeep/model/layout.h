@@ -11,7 +11,12 @@
 /* Whether the model's device packs kernels at all. */
 bool deep__model_can_pack(const deep_model *model);
 
-bool deep__model_is_packed(const deep_model *model);
+/*
+ * True when the kernels are plain: then they stay so, and whoever wants to pack them waits, until they are released.
+ * The caller shares the model.
+ */
+bool deep__model_hold_plain(const deep_model *model);
+void deep__model_release_plain(const deep_model *model);
 
 /* Packs the kernels if they are plain. The caller shares the model. */
 deep_status deep__model_pack(const deep_model *model);

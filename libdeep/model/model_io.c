@@ -170,13 +170,18 @@ static deep_status save_plain(const deep_model *model, content_writer write, voi
     return status;
 }
 
-/* A packed model is copied for the time of saving: its sessions may be running. */
+/* Plain weights stay so until they are written; packed ones, whose sessions may be running, are copied for it. */
 static deep_status save_with(const deep_model *model, content_writer write, void *target)
 {
-    if (!deep__model_is_packed(model)) return save_plain(model, write, target);
+    deep_status status;
+    if (deep__model_hold_plain(model)) {
+        status = save_plain(model, write, target);
+        deep__model_release_plain(model);
+        return status;
+    }
     deep_model *plain;
     DEEP_TRY(deep_model_clone(&plain, model));
-    const deep_status status = save_plain(plain, write, target);
+    status = save_plain(plain, write, target);
     deep_model_free(plain);
     return status;
 }

@@ -3,6 +3,8 @@
 
 #include <deep/deep.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -265,6 +267,41 @@ START_TEST(parameters_read_the_same_while_sessions_live)
 }
 END_TEST
 
+static atomic_bool saved;
+
+/* Packs and unpacks as often as it can. */
+static void *come_and_go(void *user)
+{
+    (void)user;
+    while (!saved) {
+        deep_session_free(new_session(model, 0));
+        const deep_status status = deep_model_set_trainable(model, "", 1); /* refused while the other thread saves */
+        if (status != DEEP_OK) ck_assert_int_eq(status, DEEP_ERROR_STATE);
+    }
+    return NULL;
+}
+
+START_TEST(a_file_is_whole_while_sessions_come_and_go)
+{
+    void *before, *during;
+    size_t size, same;
+    pthread_t other;
+    assert_ok(deep_model_save_memory(model, &before, &size));
+    ck_assert_int_eq(pthread_create(&other, NULL, come_and_go, NULL), 0);
+    for (int i = 0; i < 300; ++i) {
+        const deep_status status = deep_model_save_memory(model, &during, &same);
+        if (status == DEEP_ERROR_STATE) continue; /* the other thread has the model alone */
+        assert_ok(status);
+        ck_assert_uint_eq(size, same);
+        ck_assert_mem_eq(before, during, size);
+        deep_free(context, during);
+    }
+    saved = 1;
+    pthread_join(other, NULL);
+    deep_free(context, before);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("session");
@@ -277,6 +314,7 @@ Suite *test_suite(void)
     tcase_add_test(tests, layers_are_read_only_as_asked);
     tcase_add_test(tests, a_large_batch_gives_what_single_images_give);
     tcase_add_test(tests, parameters_read_the_same_while_sessions_live);
+    tcase_add_test(tests, a_file_is_whole_while_sessions_come_and_go);
     tcase_add_loop_test(tests, epsilon_and_padding_change_the_network_and_survive_the_file, 0, 3);
     suite_add_tcase(suite, tests);
     return suite;
