@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One library at one job, driven by compare.py: contender.py NAME KIND SIZE BATCH DTYPE THREADS FOLDER
 
-Prints one JSON object when it is ready, then one line for each line it reads: "result" (logarithms of probabilities for a
+Prints "ready", then one line for each line it reads: "result" (logarithms of probabilities for a
 fixed input), "time N" (milliseconds per image of N repetitions), "rss" (the most memory so far, in MB).
 """
 import json
@@ -129,6 +129,8 @@ class Job:
     def __init__(self, name, kind, size, batch, dtype, threads, folder):
         self.name, self.kind, self.dtype, self.folder = name.split("-")[0], kind, dtype, folder
         self.size, self.batch, self.threads = int(size), int(batch), int(threads)
+        if self.name == "libdeep" and dtype != "fp32":
+            raise SystemExit("libdeep computes in fp32 alone")
         self.padding = "symmetric" if name.endswith("-symmetric") else "same"  # "libdeep-symmetric": as PyTorch pads
 
 
@@ -147,11 +149,10 @@ def megabytes():
 
 def main():
     job = Job(*sys.argv[1:8])
-    begin = time.perf_counter()
     run = globals()[f"{job.name}_{job.kind}"](job)
     run()  # compiles, allocates
     run()
-    print(json.dumps({"first_result_s": time.perf_counter() - begin}), flush=True)
+    print("ready", flush=True)
     for line in sys.stdin:
         word, *number = line.split()
         if word == "result":

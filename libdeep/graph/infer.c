@@ -76,27 +76,31 @@ static deep_status windowed(const rule_call *call, int64_t rows, int64_t columns
     return DEEP_OK;
 }
 
+/* The operands of an epilogue, of which `next` is the first. */
+static deep_status expect_epilogue(const rule_call *call, int32_t next, int64_t channels)
+{
+    const int32_t epilogue = call->node->attr.conv.epilogue;
+    if (epilogue & DEEP_EPILOGUE_AFFINE) {
+        DEEP_TRY(expect_vector(call, next++, channels));
+        DEEP_TRY(expect_vector(call, next++, channels));
+    }
+    return expect(call, "number of inputs", call->node->input_count, next + ((epilogue & DEEP_EPILOGUE_ADD) != 0));
+}
+
 static deep_status infer_conv2d(const rule_call *call)
 {
     const deep_value_info *x = in(call, 0), *w = in(call, 1);
-    const int32_t epilogue = call->node->attr.conv.epilogue;
     DEEP_TRY(expect(call, "rank of x", x->rank, 4));
     DEEP_TRY(expect(call, "rank of w", w->rank, 4));
     DEEP_TRY(expect(call, "input channels of w", w->shape[2], x->shape[3]));
     DEEP_TRY(
         windowed(call, w->shape[0], w->shape[1], call->node->attr.conv.stride, call->node->attr.conv.pad, w->shape[3]));
-    int32_t next = 2;
-    if (epilogue & DEEP_EPILOGUE_AFFINE) {
-        DEEP_TRY(expect_vector(call, next++, w->shape[3]));
-        DEEP_TRY(expect_vector(call, next++, w->shape[3]));
-    }
-    return expect(call, "number of inputs", call->node->input_count, next + ((epilogue & DEEP_EPILOGUE_ADD) != 0));
+    return expect_epilogue(call, 2, w->shape[3]);
 }
 
 static deep_status infer_separable(const rule_call *call)
 {
     const deep_value_info *x = in(call, 0), *w = in(call, 1), *pointwise = in(call, 2);
-    const int32_t epilogue = call->node->attr.conv.epilogue;
     DEEP_TRY(expect(call, "rank of x", x->rank, 4));
     DEEP_TRY(expect(call, "rank of the depthwise w", w->rank, 4));
     DEEP_TRY(expect(call, "rank of the pointwise w", pointwise->rank, 4));
@@ -104,12 +108,7 @@ static deep_status infer_separable(const rule_call *call)
     DEEP_TRY(expect(call, "input channels of the pointwise w", pointwise->shape[2], x->shape[3]));
     DEEP_TRY(windowed(call, w->shape[0], w->shape[1], call->node->attr.conv.stride, call->node->attr.conv.pad,
                       pointwise->shape[3]));
-    int32_t next = 3;
-    if (epilogue & DEEP_EPILOGUE_AFFINE) {
-        DEEP_TRY(expect_vector(call, next++, pointwise->shape[3]));
-        DEEP_TRY(expect_vector(call, next++, pointwise->shape[3]));
-    }
-    return expect(call, "number of inputs", call->node->input_count, next + ((epilogue & DEEP_EPILOGUE_ADD) != 0));
+    return expect_epilogue(call, 3, pointwise->shape[3]);
 }
 
 static deep_status infer_conv2d_grad_input(const rule_call *call)
