@@ -168,7 +168,7 @@ static int predict_all(deep_context *context, const deep_model *model, const ima
     return EXIT_BAD_FILE;
 }
 
-static int predict(deep_context *context, char **arguments, int count, const predict_settings *settings)
+static int predict(deep_context *context, char **arguments, int count, predict_settings *settings)
 {
     image_list list = {0};
     deep_model *model = NULL;
@@ -179,6 +179,8 @@ static int predict(deep_context *context, char **arguments, int count, const pre
         say_error("%s: names no image", arguments[1]);
         code = EXIT_DATASET;
     }
+    /* No room and no work for images that never come. */
+    if ((size_t)settings->batch > list.count) settings->batch = (int64_t)list.count;
     if (code == EXIT_OK) {
         const deep_status status = deep_model_load(&model, context, arguments[0]);
         if (status != DEEP_OK) code = fail_with(status);

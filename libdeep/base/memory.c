@@ -1,17 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise */
 #include "memory.h"
 
 #include "checked.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/*
+ * Weights and intermediate results in large pages: each is entered once instead of 512 times, and the processor's table of
+ * addresses reaches 512 times as far. A system that has none, or a request that is turned down, gives ordinary pages. What
+ * is not whole pages stays in ordinary ones, so that no more memory is taken.
+ */
+enum { LARGE_PAGE = 2 << 20, LARGE_REQUEST = 2 * LARGE_PAGE };
 
 static void *system_alloc(void *user, size_t size, size_t alignment)
 {
     (void)user;
     void *memory = NULL;
-    return posix_memalign(&memory, alignment, size) == 0 ? memory : NULL;
+    const bool large = size >= LARGE_REQUEST && alignment <= LARGE_PAGE;
+    if (posix_memalign(&memory, large ? LARGE_PAGE : alignment, size) != 0) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (large) (void)madvise(memory, size & ~(size_t)(LARGE_PAGE - 1), MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 static void system_free(void *user, void *memory)

@@ -2,7 +2,9 @@
 #include "layout.h"
 
 #include "backend/registry.h"
+#include "data/workers.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 bool deep__model_can_pack(const deep_model *model)
@@ -39,27 +41,46 @@ static void convert(const deep_model *model, const deep_param_spec *spec, float 
     model->context->backend->pack(model->context->isa, to, from, spec->shape[2], spec->shape[3], back);
 }
 
+enum { MAX_CONVERTERS = 4 }; /* threads: copying is bound by memory, and each has a kernel's room */
+
+typedef struct conversion {
+    deep_model *model;
+    bool back;
+    float *room;     /* for each thread, where a kernel is kept meanwhile */
+    int64_t largest; /* floats of that */
+    atomic_int next; /* parameter */
+} conversion;
+
+/* One thread's share of the kernels, in place. Nothing here can fail: there is no half-converted model. */
+static deep_status convert_some(void *user, size_t thread)
+{
+    conversion *c = user;
+    float *from = c->room + (int64_t)thread * c->largest;
+    for (int i = atomic_fetch_add(&c->next, 1); i < c->model->params.count; i = atomic_fetch_add(&c->next, 1)) {
+        const deep_param_spec *spec = &c->model->params.specs[i];
+        float *values = deep__model_values(c->model, i);
+        if (!is_packable(spec)) continue;
+        memcpy(from, values, (size_t)spec->elements * sizeof *from);
+        convert(c->model, spec, values, from, c->back);
+    }
+    return DEEP_OK;
+}
+
 /* Converts every kernel in place, under the model's lock. */
 static deep_status convert_all(deep_model *model, bool back)
 {
-    int64_t largest = 0;
+    conversion c = {.model = model, .back = back};
     for (int32_t i = 0; i < model->params.count; ++i) {
         const deep_param_spec *spec = &model->params.specs[i];
-        if (is_packable(spec) && spec->elements > largest) largest = spec->elements;
+        if (is_packable(spec) && spec->elements > c.largest) c.largest = spec->elements;
     }
-    float *from;
     const deep_allocator *allocator = &model->context->allocator;
-    DEEP_TRY(deep__alloc(&from, allocator, (size_t)largest, sizeof *from, "a kernel to be packed"));
-    for (int32_t i = 0; i < model->params.count; ++i) {
-        const deep_param_spec *spec = &model->params.specs[i];
-        float *values = deep__model_values(model, i);
-        if (!is_packable(spec)) continue;
-        memcpy(from, values, (size_t)spec->elements * sizeof *from);
-        convert(model, spec, values, from, back);
-    }
-    deep__free(allocator, from);
-    model->packed = !back;
-    return DEEP_OK;
+    const size_t threads = model->context->threads < MAX_CONVERTERS ? (size_t)model->context->threads : MAX_CONVERTERS;
+    DEEP_TRY(deep__alloc(&c.room, allocator, (size_t)c.largest * threads, sizeof *c.room, "kernels to be packed"));
+    const deep_status status = deep__for_each_index(model->context, 0, threads, convert_some, &c);
+    deep__free(allocator, c.room);
+    if (status == DEEP_OK) model->packed = !back;
+    return status;
 }
 
 deep_status deep__model_pack(const deep_model *model)

@@ -76,11 +76,20 @@ deep_status deep__model_new(deep_model **out, deep_context *context)
     return DEEP_OK;
 }
 
+void deep__model_clear_padding(deep_model *model)
+{
+    for (int32_t i = 0; i < model->params.count; ++i) {
+        const int64_t end = model->params.specs[i].offset + model->params.specs[i].elements;
+        const int64_t next = i + 1 < model->params.count ? model->params.specs[i + 1].offset : model->params.elements;
+        memset(model->values + end, 0, (size_t)(next - end) * sizeof(float));
+    }
+}
+
 deep_status deep__model_allocate(deep_model *model)
 {
     const deep_allocator *allocator = &model->context->allocator;
     DEEP_TRY(deep__arch_params(&model->params, &model->arch, allocator));
-    DEEP_TRY(deep__alloc_zero(&model->values, allocator, (size_t)model->params.elements, sizeof(float), "weights"));
+    DEEP_TRY(deep__alloc(&model->values, allocator, (size_t)model->params.elements, sizeof(float), "weights"));
     return deep__alloc_zero(&model->frozen, allocator, (size_t)model->params.count, 1, "frozen flags");
 }
 
@@ -167,6 +176,7 @@ static void initialise(deep_model *model, uint64_t seed)
 {
     for (int32_t i = 0; i < model->params.count; ++i)
         deep__param_initialise(deep__model_values(model, i), &model->params.specs[i], seed, i);
+    deep__model_clear_padding(model);
 }
 
 static deep_status build(deep_model *model, const deep_model_options *options)
@@ -210,6 +220,7 @@ static deep_status copy_into(deep_model *copy, const deep_model *model)
     DEEP_TRY(deep__model_allocate(copy));
     for (int32_t i = 0; i < model->params.count; ++i)
         deep__model_copy_plain(model, i, deep__model_values(copy, i));
+    deep__model_clear_padding(copy);
     memcpy(copy->frozen, model->frozen, (size_t)model->params.count);
     return DEEP_OK;
 }
@@ -363,6 +374,7 @@ static void take_over(deep_model *fresh, const deep_model *model, uint64_t seed)
             deep__param_initialise(deep__model_values(fresh, i), spec, seed, i);
         }
     }
+    deep__model_clear_padding(fresh);
 }
 
 static deep_status prepare(deep_model *fresh, const deep_model *model, const deep_classes *classes, uint64_t seed)

@@ -47,8 +47,14 @@ deep_status deep__model_set_document(deep_model *model, const char *key, deep_js
 /* A model without classes, parameters and document. */
 deep_status deep__model_new(deep_model **out, deep_context *context);
 
-/* Allocates the list, the zero-filled values and the frozen flags that `model->arch` asks for. */
+/* Allocates the list, the values, for the caller to fill, and the frozen flags that `model->arch` asks for. */
 deep_status deep__model_allocate(deep_model *model);
+
+/*
+ * Zeroes what stands behind each parameter, where readers may look; after the values, whose memory the threads that read
+ * a file enter side by side.
+ */
+void deep__model_clear_padding(deep_model *model);
 
 /* The values of parameter `index`. */
 static inline float *deep__model_values(const deep_model *model, int32_t index)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "data/workers.h"
 #include "layout.h"
 #include "metadata.h"
 #include "params.h"
@@ -57,20 +58,33 @@ static deep_status check_architecture(const deep_model *model, const deep_safete
     return status;
 }
 
+typedef struct reading {
+    deep_model *model;
+    const deep_safetensors *file;
+    const deep_json *checksums;
+} reading;
+
+/* One parameter; called from several threads. */
+static deep_status read_parameter(void *user, size_t index)
+{
+    const reading *r = user;
+    const deep_param_spec *spec = &r->model->params.specs[index];
+    float *values = deep__model_values(r->model, (int32_t)index);
+    DEEP_TRY(deep__safetensors_read(r->file, deep__safetensors_find(r->file, spec->name), values, r->checksums));
+    const int64_t bad = deep__param_bad_element(values, spec);
+    if (bad >= 0)
+        return deep__fail(DEEP_ERROR_FORMAT, "%s: tensor %s: value %" PRId64 " is %g", r->file->name, spec->name, bad,
+                          (double)values[bad]);
+    return DEEP_OK;
+}
+
 static deep_status read_values(deep_model *model, const deep_safetensors *file)
 {
-    const deep_json *checksums = deep__json_get(model->document, "tensors");
-    if (deep__json_kind(checksums) != DEEP_JSON_OBJECT)
+    reading r = {model, file, deep__json_get(model->document, "tensors")};
+    if (deep__json_kind(r.checksums) != DEEP_JSON_OBJECT)
         return deep__fail(DEEP_ERROR_FORMAT, "%s: metadata: tensors is not an object", file->name);
-    for (int32_t i = 0; i < model->params.count; ++i) {
-        const deep_param_spec *spec = &model->params.specs[i];
-        float *values = deep__model_values(model, i);
-        DEEP_TRY(deep__safetensors_read(file, deep__safetensors_find(file, spec->name), values, checksums));
-        const int64_t bad = deep__param_bad_element(values, spec);
-        if (bad >= 0)
-            return deep__fail(DEEP_ERROR_FORMAT, "%s: tensor %s: value %" PRId64 " is %g", file->name, spec->name, bad,
-                              (double)values[bad]);
-    }
+    DEEP_TRY(deep__for_each_index(model->context, 0, (size_t)model->params.count, read_parameter, &r));
+    deep__model_clear_padding(model);
     return DEEP_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include <deep/model.h>
 #include <math.h>
+#include <string.h>
 
 /* Keras's rule: a kernel's last two axes are in and out, those before them the window; a depthwise kernel is (h, w, C,
  * 1). */
@@ -39,10 +40,28 @@ void deep__param_initialise(float *values, const deep_param_spec *spec, uint64_t
         values[i] = value;
 }
 
+/* Whether all of a block are finite, without a branch for each: a model has tens of millions of values. */
+enum { BLOCK = 1024 };
+
+static bool block_is_finite(const float *values)
+{
+    uint32_t bad = 0;
+    for (int i = 0; i < BLOCK; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        bad |= (bits & 0x7f800000) == 0x7f800000; /* the exponent of infinities and NaN */
+    }
+    return bad == 0;
+}
+
 int64_t deep__param_bad_element(const float *values, const deep_param_spec *spec)
 {
-    for (int64_t i = 0; i < spec->elements; ++i)
-        if (!isfinite(values[i]) || (spec->role == DEEP_ROLE_VARIANCE && values[i] < 0.0f)) return i;
+    const bool variance = spec->role == DEEP_ROLE_VARIANCE;
+    int64_t i = 0;
+    while (!variance && i + BLOCK <= spec->elements && block_is_finite(values + i))
+        i += BLOCK;
+    for (; i < spec->elements; ++i)
+        if (!isfinite(values[i]) || (variance && values[i] < 0.0f)) return i;
     return -1;
 }
 

@@ -2,12 +2,15 @@
 #include "core/context.h"
 #include "failing_allocator.h"
 #include "model/model.h"
+#include "model/params.h"
 #include "model/safetensors.h"
 #include "test.h"
 
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -523,6 +526,73 @@ START_TEST(values_that_are_not_finite_are_refused)
 }
 END_TEST
 
+START_TEST(the_first_value_that_is_not_finite_is_named) /* they are looked at a thousand at a time */
+{
+    static const int64_t places[] = {0, 1, 1023, 1024, 1025, 4095, 4096, 5000};
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    float values[5001];
+    deep_param_spec spec = {.role = DEEP_ROLE_KERNEL, .elements = 5001};
+    for (size_t v = 0; v < sizeof bad / sizeof bad[0]; ++v)
+        for (size_t i = 0; i < sizeof places / sizeof places[0]; ++i) {
+            for (int64_t k = 0; k < spec.elements; ++k)
+                values[k] = k % 2 == 0 ? FLT_MAX : -FLT_MIN / 2; /* the largest exponent, and none */
+            ck_assert_int_eq(deep__param_bad_element(values, &spec), -1);
+            values[places[i]] = values[5000] = bad[v];
+            ck_assert_int_eq(deep__param_bad_element(values, &spec), places[i]);
+        }
+    spec.role = DEEP_ROLE_VARIANCE;
+    for (int64_t k = 0; k < spec.elements; ++k)
+        values[k] = 1;
+    values[3000] = -1;
+    ck_assert_int_eq(deep__param_bad_element(values, &spec), 3000);
+}
+END_TEST
+
+static size_t parameter_bytes(const deep_model *model)
+{
+    size_t bytes = 0;
+    for (int32_t i = 0; i < model->params.count; ++i)
+        bytes += (size_t)model->params.specs[i].elements * sizeof(float);
+    return bytes;
+}
+
+/* Flips a bit of bytes `a` and `b` of a saved model; gives back the error text of loading that with `threads`. */
+static void load_damaged(char text[512], const char *data, size_t size, int32_t threads, size_t a, size_t b)
+{
+    const deep_context_options options = {DEEP_CONTEXT_OPTIONS_INIT, .threads = threads};
+    deep_context *own;
+    deep_model *loaded;
+    char *damaged = malloc(size);
+    ck_assert_ptr_nonnull(damaged);
+    memcpy(damaged, data, size);
+    damaged[a] = (char)(damaged[a] ^ 1);
+    damaged[b] = (char)(damaged[b] ^ 1);
+    assert_ok(deep__context_create(&own, &options));
+    assert_status(deep_model_load_memory(&loaded, own, damaged, size), DEEP_ERROR_CHECKSUM);
+    snprintf(text, 512, "%s", deep_last_error());
+    deep_context_free(own);
+    free(damaged);
+}
+
+START_TEST(damage_is_named_alike_by_any_number_of_threads)
+{
+    deep_model *model = small_model();
+    void *data;
+    size_t size;
+    char one[512], many[512];
+    assert_ok(deep_model_save_memory(model, &data, &size));
+    const size_t values = size - parameter_bytes(model);
+    load_damaged(one, data, size, 1, values, size - 1);
+    ck_assert_ptr_nonnull(strstr(one, model->params.specs[0].name));
+    for (int32_t threads = 2; threads <= 8; threads *= 2) {
+        load_damaged(many, data, size, threads, values, size - 1);
+        ck_assert_str_eq(one, many);
+    }
+    deep_free(context, data);
+    deep_model_free(model);
+}
+END_TEST
+
 /* ---- memory that runs out ---- */
 
 static deep_status create_save_load_clone(deep_context *limited)
@@ -596,6 +666,8 @@ Suite *test_suite(void)
     tcase_add_test(tests, damage_is_noticed);
     tcase_add_test(tests, a_file_of_somebody_else_is_refused);
     tcase_add_test(tests, values_that_are_not_finite_are_refused);
+    tcase_add_test(tests, the_first_value_that_is_not_finite_is_named);
+    tcase_add_test(tests, damage_is_named_alike_by_any_number_of_threads);
     tcase_add_loop_test(tests, every_failing_allocation_is_an_error_without_a_leak, 0, 2);
     suite_add_tcase(suite, tests);
     return suite;
