@@ -20,7 +20,7 @@ typedef struct deep_session_options {
     int32_t batch;      /**< Largest number of images at once, 1 to 1024; 0 = 1. */
     int32_t threads;    /**< Threads that compute; 0 = the context's. */
     int32_t layers;     /**< 1 = keep every layer's output, at the cost of memory and fusion. */
-    int32_t reserved;   /**< 0 */
+    int32_t profile;    /**< 1 = measure what each step costs, for deep_session_step_info(). */
 } deep_session_options;
 
 #define DEEP_SESSION_OPTIONS_INIT .struct_size = sizeof(deep_session_options)
@@ -79,6 +79,28 @@ DEEP_API deep_status deep_session_layer_info(const deep_session *session, int32_
  */
 DEEP_API deep_status deep_session_layer_read(const deep_session *session, int32_t index, int32_t n, float *values,
                                              int64_t count);
+
+/**
+ * A step of a session that was made with `profile`: a layer, or several that are computed together. Numbers are those of
+ * the last deep_session_run(), all its images together.
+ */
+typedef struct deep_session_step {
+    size_t struct_size;    /**< sizeof(deep_session_step), set by the caller */
+    char layer[64];        /**< Keras's name, such as "block5_sepconv1"; "" for none. */
+    char op[32];           /**< What is computed, such as "separable_conv2d". */
+    char shape[64];        /**< Of one image, such as "19 x 19 x 728 -> 10 x 10 x 728". */
+    double milliseconds;   /**< That the step took. */
+    int64_t multiply_adds; /**< Of convolutions and dense layers. */
+    int64_t bytes;         /**< Of its operands and results, wherever they stood: each once for each pass. */
+    int32_t dtype;         /**< DEEP_DTYPE_* of its kernel; DEEP_DTYPE_F32 without one. */
+    int32_t passes;        /**< Times it ran: a batch may go through the network in parts. */
+} deep_session_step;
+
+/** @return Number of steps, in the order they run; 0 for NULL and for a session without `profile`. Since 0.1. */
+DEEP_API int32_t deep_session_step_count(const deep_session *session);
+
+/** @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (no such step), DEEP_ERROR_STATE (nothing has run). Since 0.1. */
+DEEP_API deep_status deep_session_step_info(const deep_session *session, int32_t index, deep_session_step *step);
 
 /**
  * Brings an image to the model's input: channels, size, normalisation.

@@ -419,11 +419,12 @@ deep_status deep__infer(const deep_graph *graph, deep_node *node, deep_value_inf
 
 int64_t deep__node_multiply_adds(const deep_graph *graph, const deep_node *node)
 {
-    const bool dense = node->op == DEEP_OP_DENSE;
-    if (!dense && node->op != DEEP_OP_CONV2D && node->op != DEEP_OP_DEPTHWISE) return 0;
+    const bool dense = node->op == DEEP_OP_DENSE, separable = node->op == DEEP_OP_SEPARABLE;
+    if (!dense && !separable && node->op != DEEP_OP_CONV2D && node->op != DEEP_OP_DEPTHWISE) return 0;
     const deep_value_info *w = deep__graph_value(graph, node->inputs[1]),
                           *y = deep__graph_value(graph, node->outputs[0]);
     if (dense) return y->shape[0] * w->shape[0] * w->shape[1];
     const int64_t pixels = y->shape[0] * y->shape[1] * y->shape[2];
-    return pixels * deep__value_elements(w);
+    const int64_t pointwise = separable ? deep__value_elements(deep__graph_value(graph, node->inputs[2])) : 0;
+    return pixels * (deep__value_elements(w) + pointwise);
 }

@@ -65,6 +65,9 @@ static deep_status set_up(deep_session *session, deep_session_shape shape)
     session->own_workspace.allocator = allocator;
     DEEP_TRY(deep__workspace_reserve(session->workspace, session->program.graph.arena_bytes,
                                      session->program.scratch_bytes));
+    if (shape.profile)
+        DEEP_TRY(deep__alloc_zero(&session->step_times, allocator, (size_t)session->program.graph.node_count,
+                                  sizeof *session->step_times, "a session's times"));
     DEEP_TRY(deep__alloc(&session->predictions, allocator, (size_t)session->batch,
                          (size_t)session->model->arch.classes * sizeof(float), "a session's predictions"));
     return deep__alloc_zero(&session->input, allocator, runs * (size_t)together * input_values(session->model),
@@ -105,10 +108,12 @@ deep_status deep_session_create(deep_session **out, const deep_model *model, con
     DEEP_REQUIRE(options.threads >= 0 && options.threads <= MAX_THREADS, "threads is %" PRId32 ", not 0 to %d",
                  options.threads, MAX_THREADS);
     DEEP_REQUIRE(options.layers == 0 || options.layers == 1, "layers is %" PRId32 ", not 0 or 1", options.layers);
+    DEEP_REQUIRE(options.profile == 0 || options.profile == 1, "profile is %" PRId32 ", not 0 or 1", options.profile);
     const deep_session_shape shape = {
         .batch = options.batch == 0 ? 1 : options.batch,
         .threads = options.threads == 0 ? model->context->threads : options.threads,
         .layers = options.layers == 1,
+        .profile = options.profile == 1,
     };
     return deep__session_create(out, model, shape, NULL);
 }
@@ -120,6 +125,7 @@ void deep_session_free(deep_session *session)
     const deep_allocator *allocator = &model->context->allocator;
     deep__program_free(&session->program);
     deep__workspace_free(&session->own_workspace);
+    deep__free(allocator, session->step_times);
     deep__free(allocator, session->predictions);
     deep__free(allocator, session->input);
     if (session->holds_model) deep__model_unshare(model);
@@ -135,6 +141,8 @@ static deep_status compute(deep_session *session, const float *input)
     } bound = {input}; /* a plan reads its inputs alone */
     base[DEEP_SEGMENT_PARAM] = session->model->values;
     base[DEEP_SEGMENT_INPUT + DEEP_INPUT_IMAGES] = bound.out;
+    ++session->passes;
+    if (session->step_times != NULL) return deep__session_run_steps(session, base);
     return deep__program_run(&session->program, session->workspace, base, 0, session->program.graph.node_count);
 }
 
@@ -150,6 +158,7 @@ static deep_status compute_all(deep_session *session, const float *input, int32_
 {
     const int32_t together = session->images_a_run;
     const size_t values = input_values(session->model), classes = (size_t)session->model->arch.classes;
+    session->passes = 0;
     for (int32_t done = 0; done < n; done += together) {
         const int32_t count = n - done < together ? n - done : together;
         const float *run = input + (size_t)done * values;

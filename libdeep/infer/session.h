@@ -19,6 +19,8 @@ struct deep_session {
     int32_t images;       /* of the last call */
     bool keeps_layers;    /* and was compiled without fusion */
     bool holds_model;
+    double *step_times; /* milliseconds of each node in the last call; NULL = not wanted */
+    int32_t passes;     /* of the last call */
     deep_session *next; /* in the model's cache of idle sessions */
 };
 
@@ -30,6 +32,7 @@ typedef struct deep_session_shape {
     int32_t threads;
     bool layers; /* keep every layer's output, without fusion */
     bool packed; /* weights are in the layout of model/layout.h */
+    bool profile;
 } deep_session_shape;
 
 /*
@@ -42,6 +45,9 @@ deep_status deep__session_create(deep_session **out, const deep_model *model, de
 /* The network for inference with a softmax behind it; free the program also after a failure. */
 deep_status deep__session_program(deep_program *program, deep_value *probabilities, const deep_model *model,
                                   deep_session_shape shape);
+
+/* One pass with a look at the clock between the nodes (session_steps.c). */
+deep_status deep__session_run_steps(deep_session *session, void *base[DEEP_SEGMENT_COUNT]);
 
 /* The first n images of session->input, without checks; n x classes probabilities in session->predictions. */
 deep_status deep__session_predict(deep_session *session, int32_t n);

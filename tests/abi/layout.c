@@ -239,7 +239,7 @@ _Static_assert(offsetof(deep_session_options, struct_size) == 0, "ABI");
 _Static_assert(offsetof(deep_session_options, batch) == 8, "ABI");
 _Static_assert(offsetof(deep_session_options, threads) == 12, "ABI");
 _Static_assert(offsetof(deep_session_options, layers) == 16, "ABI");
-_Static_assert(offsetof(deep_session_options, reserved) == 20, "ABI");
+_Static_assert(offsetof(deep_session_options, profile) == 20, "ABI");
 _Static_assert(sizeof(deep_session_options) == 24, "ABI");
 
 _Static_assert(offsetof(deep_layer, struct_size) == 0, "ABI");
@@ -248,6 +248,17 @@ _Static_assert(offsetof(deep_layer, shape) == 16, "ABI");
 _Static_assert(offsetof(deep_layer, rank) == 48, "ABI");
 _Static_assert(offsetof(deep_layer, reserved) == 52, "ABI");
 _Static_assert(sizeof(deep_layer) == 56, "ABI");
+
+_Static_assert(offsetof(deep_session_step, struct_size) == 0, "ABI");
+_Static_assert(offsetof(deep_session_step, layer) == 8, "ABI");
+_Static_assert(offsetof(deep_session_step, op) == 72, "ABI");
+_Static_assert(offsetof(deep_session_step, shape) == 104, "ABI");
+_Static_assert(offsetof(deep_session_step, milliseconds) == 168, "ABI");
+_Static_assert(offsetof(deep_session_step, multiply_adds) == 176, "ABI");
+_Static_assert(offsetof(deep_session_step, bytes) == 184, "ABI");
+_Static_assert(offsetof(deep_session_step, dtype) == 192, "ABI");
+_Static_assert(offsetof(deep_session_step, passes) == 196, "ABI");
+_Static_assert(sizeof(deep_session_step) == 200, "ABI");
 
 _Static_assert(offsetof(deep_fit_options, struct_size) == 0, "ABI");
 _Static_assert(offsetof(deep_fit_options, epochs) == 8, "ABI");

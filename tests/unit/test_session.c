@@ -5,6 +5,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,53 @@ static void assert_near(const float *a, const float *b, int64_t count)
     ck_assert_float_le(difference, 1e-5F * most); /* float sums in another order */
 }
 
+START_TEST(steps_account_for_the_whole_network)
+{
+    deep_session *session, *plain = new_session(model, 0);
+    const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .batch = BATCH, .profile = 1};
+    deep_session_step step = {.struct_size = sizeof step};
+    deep_model_summary summary = {.struct_size = sizeof summary};
+    float with[IMAGES * CLASSES], without[IMAGES * CLASSES];
+    assert_ok(deep_model_info(model, &summary));
+    assert_ok(deep_session_create(&session, model, &options));
+    const int32_t count = deep_session_step_count(session);
+    ck_assert_int_gt(count, 10);
+    assert_status(deep_session_step_info(session, 0, &step), DEEP_ERROR_STATE);
+    for (int repeat = 1; repeat <= 2; ++repeat) { /* a run's figures are its own */
+        int64_t adds = 0, bytes = 0;
+        double took = 0;
+        bool pooled = false, joined = false;
+        assert_ok(deep_session_run(session, input, IMAGES, with, NULL));
+        for (int32_t i = 0; i < count; ++i) {
+            assert_ok(deep_session_step_info(session, i, &step));
+            ck_assert_int_eq(step.passes, 1); /* small images go through together */
+            ck_assert_int_eq(step.dtype, DEEP_DTYPE_F32);
+            ck_assert(step.milliseconds >= 0);
+            ck_assert_int_gt(step.bytes, 0);
+            adds += step.multiply_adds;
+            bytes += step.bytes;
+            took += step.milliseconds;
+            pooled |= strcmp(step.layer, "block2_pool") == 0 && strcmp(step.op, "max_pool") == 0 &&
+                      strcmp(step.shape, "47 x 47 x 16 -> 24 x 24 x 16") == 0;
+            joined |= strcmp(step.layer, "block5_sepconv1") == 0 && strcmp(step.op, "separable_conv2d") == 0;
+        }
+        ck_assert_int_eq(adds, BATCH * summary.multiply_adds); /* the third, unused image is computed, too */
+        ck_assert_int_gt(bytes, 4 * summary.parameters);
+        ck_assert(took > 0);
+        ck_assert_msg(pooled && joined, "a pool %d, a separable convolution %d", pooled, joined);
+    }
+    assert_ok(deep_session_run(plain, input, IMAGES, without, NULL));
+    ck_assert_mem_eq(with, without, sizeof with);
+    assert_status(deep_session_step_info(session, count, &step), DEEP_ERROR_INVALID_ARGUMENT);
+    assert_status(deep_session_step_info(session, -1, &step), DEEP_ERROR_INVALID_ARGUMENT);
+    assert_status(deep_session_step_info(NULL, 0, &step), DEEP_ERROR_INVALID_ARGUMENT);
+    ck_assert_int_eq(deep_session_step_count(plain), 0);
+    ck_assert_int_eq(deep_session_step_count(NULL), 0);
+    deep_session_free(plain);
+    deep_session_free(session);
+}
+END_TEST
+
 START_TEST(layers_carry_keras_names_and_shapes)
 {
     deep_session *session = new_session(model, 1);
@@ -166,6 +214,8 @@ START_TEST(layers_are_read_only_as_asked)
     const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .layers = 2};
     deep_session *refused;
     assert_status(deep_session_create(&refused, model, &options), DEEP_ERROR_INVALID_ARGUMENT);
+    const deep_session_options measured = {DEEP_SESSION_OPTIONS_INIT, .profile = 2};
+    assert_status(deep_session_create(&refused, model, &measured), DEEP_ERROR_INVALID_ARGUMENT);
     deep_session_free(session);
     deep_session_free(plain);
 }
@@ -308,6 +358,7 @@ Suite *test_suite(void)
     TCase *tests = tcase_create("session");
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, steps_account_for_the_whole_network);
     tcase_add_test(tests, layers_carry_keras_names_and_shapes);
     tcase_add_test(tests, layers_are_what_the_network_computed);
     tcase_add_test(tests, fusion_does_not_change_the_logits);
