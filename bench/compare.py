@@ -146,8 +146,8 @@ def main():
     own = {**plain, "PYTHONPATH": str(options.build / "bindings" / "python"),
            "LIBDEEP_LIBRARY": str(options.build / "libdeep" / "libdeep.so.0")}
     environments = {name: own if name == "libdeep" else plain for name in options.python}
-    peak = float(subprocess.run([options.build / "bench" / "bench_peak", str(options.threads)], check=True,
-                                capture_output=True, encoding="utf-8").stdout)
+    peak = json.loads(subprocess.run([options.build / "bench" / "bench_peak", str(options.threads)], check=True,
+                                     capture_output=True, encoding="utf-8").stdout)["f32"]
     print(f"{options.threads} threads, peak {peak:.0f} GFLOP/s; minimum / median in ms per image (most memory)\n")
     print("| case | floor | libdeep | peers | ratio to the best | target | of the floor |\n|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:

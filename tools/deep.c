@@ -21,6 +21,7 @@ static const command commands[] = {
     {"verify", cmd_verify, "look for faults in a data set"},
     {"split", cmd_split, "divide a data set into training, validation and test"},
     {"synth", cmd_synth, "draw a data set of synthetic plankton"},
+    {"bench", cmd_bench, "measure a model's speed and which layers take the time"},
     {"devices", cmd_devices, "list what can compute"},
     {"version", cmd_version, "versions of the tool and its libraries"},
 };

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
 #include "report.h"
 
+#include "replace_file.h"
 #include "report_parts.h"
 #include "report_style.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* 12345678 as "12 345 678", with thin spaces. */
 static void add_number(markup *to, int64_t value)
@@ -107,51 +103,12 @@ static void add_document(markup *to, const report_input *input)
                   DEEP_VERSION_MINOR, DEEP_VERSION_PATCH);
 }
 
-/* ---- output ---- */
-
-static int write_all(int fd, const char *data, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        const ssize_t put = write(fd, data + done, size - done);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return -1;
-        done += (size_t)put;
-    }
-    return 0;
-}
-
-/* `temporary` is written, synced and renamed to `path`; it is gone after a failure. */
-static int replace_file(const char *path, const char *temporary, const markup *document)
-{
-    const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return -1;
-    int failed = write_all(fd, document->data, document->length) != 0 || fsync(fd) != 0;
-    int error = errno;
-    if (close(fd) != 0 && !failed) failed = 1, error = errno;
-    if (!failed && rename(temporary, path) != 0) failed = 1, error = errno;
-    if (!failed) return 0;
-    unlink(temporary);
-    errno = error;
-    return -1;
-}
-
-static int write_document(const char *path, const markup *document)
-{
-    const size_t size = strlen(path) + 32;
-    char *temporary = malloc(size);
-    if (temporary == NULL) return -1;
-    snprintf(temporary, size, "%s.%ld.tmp", path, (long)getpid());
-    const int result = replace_file(path, temporary, document);
-    free(temporary);
-    return result;
-}
-
 int report_write(const report_input *input)
 {
     markup document = {0};
     add_document(&document, input);
     if (document.failed) errno = ENOMEM;
-    const int result = document.failed ? -1 : write_document(input->path, &document);
+    const int result = document.failed ? -1 : replace_file(input->path, document.data, document.length);
     if (result != 0) fprintf(stderr, "deep: error: %s: cannot write the report: %s\n", input->path, strerror(errno));
     markup_free(&document);
     return result;
