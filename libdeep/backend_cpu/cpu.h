@@ -61,9 +61,56 @@ static inline int64_t cpu_row_grain(int64_t columns)
     return rows < 1 ? 1 : rows;
 }
 
+/* Rows cut into bands of `band`, and each band into parts of `grain`: the last of either may be smaller, or empty. */
+typedef struct cpu_cut {
+    int64_t rows, band, grain;
+} cpu_cut;
+
+static inline int64_t cpu_cut_parts(const cpu_cut *cut)
+{
+    return cpu_parts(cut->rows, cut->band) * cpu_parts(cut->band, cut->grain);
+}
+
+static inline int64_t cpu_cut_begin(const cpu_cut *cut, int64_t part)
+{
+    const int64_t in_band = cpu_parts(cut->band, cut->grain);
+    const int64_t begin = part / in_band * cut->band + part % in_band * cut->grain;
+    return begin < cut->rows ? begin : cut->rows;
+}
+
+static inline int64_t cpu_cut_end(const cpu_cut *cut, int64_t part)
+{
+    const int64_t in_band = cpu_parts(cut->band, cut->grain), band_end = (part / in_band + 1) * cut->band;
+    const int64_t end = cpu_cut_begin(cut, part) + cut->grain, most = band_end < cut->rows ? band_end : cut->rows;
+    return end < most ? end : most;
+}
+
+/* ---- batch norm's per-channel sums, for whoever makes the parts ---- */
+
+/* From each part's mean and sum of squared distances from it, each [parts, columns]. */
+void deep__cpu_join_moments(int32_t threads, float *mean, float *variance, const cpu_cut *cut, const float *part_mean,
+                            const float *part_squares, int64_t columns);
+
+/* Per part: sums of dy and of dy (x - mean), `stride` floats from one part to the next. */
+typedef struct cpu_norm_sums {
+    const float *sum, *dot;
+    int64_t parts, stride, columns;
+    int64_t rows; /* values of a channel */
+    double epsilon;
+} cpu_norm_sums;
+
+/* dgamma, dbeta, and what dx subtracts: a, the mean of dy, and b, the part along x. */
+void deep__cpu_join_norm_sums(int32_t threads, const cpu_norm_sums *sums, const float *variance, float *dgamma,
+                              float *dbeta, float *a, float *b);
+
+/* gamma, beta, mean and variance as one factor and one addition. */
+void deep__cpu_norm_affine(float *scale, float *shift, const float *const norm[4], double epsilon, int64_t columns);
+
 #define CPU_OP(name) deep_status deep__cpu_##name(const cpu_run *run)
 CPU_OP(conv2d);
 CPU_OP(separable);
+CPU_OP(separable_train);
+CPU_OP(separable_grad);
 CPU_OP(conv2d_grad_input);
 CPU_OP(conv2d_grad_weights);
 CPU_OP(depthwise);
@@ -102,6 +149,9 @@ deep_status deep__cpu_product(const cpu_run *run, const float *x);
 
 deep_status deep__cpu_separable_prepare(cpu_node *node, const deep_host *host);
 size_t deep__cpu_separable_scratch(const cpu_node *node);
+deep_status deep__cpu_unit_prepare(cpu_node *node, const deep_host *host);
+size_t deep__cpu_separable_train_scratch(const cpu_node *node);
+size_t deep__cpu_separable_grad_scratch(const cpu_node *node);
 
 /* True for a 1x1 convolution without padding, in any of its three directions. */
 bool deep__cpu_is_pointwise(const deep_call *call);

@@ -24,6 +24,8 @@ HOST_OP(finite_check)
 const cpu_op deep__cpu_ops[DEEP_OP_COUNT] = {
     [DEEP_OP_CONV2D] = {deep__cpu_conv2d, deep__cpu_conv_prepare, deep__cpu_conv_scratch},
     [DEEP_OP_SEPARABLE] = {deep__cpu_separable, deep__cpu_separable_prepare, deep__cpu_separable_scratch},
+    [DEEP_OP_SEPARABLE_TRAIN] = {deep__cpu_separable_train, deep__cpu_unit_prepare, deep__cpu_separable_train_scratch},
+    [DEEP_OP_SEPARABLE_GRAD] = {deep__cpu_separable_grad, deep__cpu_unit_prepare, deep__cpu_separable_grad_scratch},
     [DEEP_OP_CONV2D_GRAD_INPUT] = {deep__cpu_conv2d_grad_input, deep__cpu_conv_prepare, deep__cpu_conv_scratch},
     [DEEP_OP_CONV2D_GRAD_WEIGHTS] = {deep__cpu_conv2d_grad_weights, deep__cpu_conv_prepare, deep__cpu_conv_scratch},
     [DEEP_OP_DEPTHWISE] = {deep__cpu_depthwise, NULL, NULL},

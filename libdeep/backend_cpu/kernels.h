@@ -67,11 +67,12 @@ typedef struct cpu_kernels {
     /* Mean of each column of a chunk, and sum of squared distances from it. */
     void (*moments)(float *mean, float *squares, const float *x, int64_t rows, int64_t columns);
 
-    /* Of a chunk: sums of dy and of dy (x - mean), over the elements where x scale + shift > 0 if relu. */
+    /* Adds to sum and dot: a chunk's sums of dy and of dy (x - mean), over the elements where x scale + shift > 0 if relu. */
     void (*norm_sums)(float *sum, float *dot, const float *dy, const float *x, const float *mean, const float *scale,
                       const float *shift, int64_t rows, int64_t columns, bool relu);
 
-    /* dx = scale (dy - a - (x - mean) b), dy counting as 0 where x scale + shift <= 0 if relu. */
+    /* dx = scale (dy - a - (x - mean) b), dy counting as 0 where x scale + shift <= 0 if relu.
+       dx may be dy. */
     void (*norm_gradient)(float *dx, const float *dy, const float *x, const float *mean, const float *scale,
                           const float *shift, const float *a, const float *b, int64_t rows, int64_t columns, bool relu);
 

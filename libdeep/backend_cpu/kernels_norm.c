@@ -46,14 +46,13 @@ VEC_INLINE void sums_block(float *sum, float *dot, const float *dy, const float 
         total += slope;
         product += slope * (value - centre);
     }
-    vec_store(sum + channel, total);
-    vec_store(dot + channel, product);
+    vec_store(sum + channel, vec_load(sum + channel) + total);
+    vec_store(dot + channel, vec_load(dot + channel) + product);
 }
 
 static void sums_scalar(float *sum, float *dot, const float *dy, const float *x, const float *mean, const float *scale,
                         const float *shift, int64_t rows, int64_t columns, int64_t c, bool relu)
 {
-    sum[c] = dot[c] = 0;
     for (int64_t r = 0; r < rows; ++r) {
         const float value = x[r * columns + c];
         const float slope = relu && !(value * scale[c] + shift[c] > 0) ? 0 : dy[r * columns + c];
@@ -75,12 +74,26 @@ void KERNEL(norm_sums)(float *sum, float *dot, const float *dy, const float *x, 
         sums_scalar(sum, dot, dy, x, mean, scale, shift, rows, columns, channel, relu);
 }
 
+/* One vector of channels of one row; `dx` may be `dy`. */
+VEC_INLINE void gradient_vector(float *dx, const float *dy, const float *x, const float *mean, const float *scale,
+                                const float *shift, const float *a, const float *b, int64_t c, bool relu)
+{
+    const vec value = vec_load(x + c), factor = vec_load(scale + c);
+    vec slope = vec_load(dy + c);
+    if (relu) slope = vec_gate(slope, value * factor + vec_load(shift + c));
+    vec_store(dx + c, factor * (slope - vec_load(a + c) - (value - vec_load(mean + c)) * vec_load(b + c)));
+}
+
 void KERNEL(norm_gradient)(float *dx, const float *dy, const float *x, const float *mean, const float *scale,
                            const float *shift, const float *a, const float *b, int64_t rows, int64_t columns, bool relu)
 {
-    for (int64_t r = 0; r < rows; ++r, dx += columns, dy += columns, x += columns)
-        for (int64_t c = 0; c < columns; ++c) {
+    for (int64_t r = 0; r < rows; ++r, dx += columns, dy += columns, x += columns) {
+        int64_t c = 0;
+        for (; c + VEC_FLOATS <= columns; c += VEC_FLOATS)
+            gradient_vector(dx, dy, x, mean, scale, shift, a, b, c, relu);
+        for (; c < columns; ++c) {
             const float slope = relu && !(x[c] * scale[c] + shift[c] > 0) ? 0 : dy[c];
             dx[c] = scale[c] * (slope - a[c] - (x[c] - mean[c]) * b[c]);
         }
+    }
 }

@@ -127,13 +127,20 @@ deep_status deep__onednn_cap_isa(const deep_host *host, int32_t isa)
     return status;
 }
 
+deep_status deep__onednn_multiply(const deep_host *host, const deep_onednn_product *p, const float *a, const float *b,
+                                  float *c)
+{
+    const int64_t lda = p->transpose_a ? p->m : p->k, ldb = p->transpose_b ? p->k : p->n;
+    const dnnl_status_t status = dnnl_sgemm(p->transpose_a ? 'T' : 'N', p->transpose_b ? 'T' : 'N', p->m, p->n, p->k,
+                                            1.0f, a, lda, b, ldb, p->accumulate ? 1.0f : 0.0f, c, p->n);
+    return status == dnnl_success ? DEEP_OK : fail(host, "sgemm", status);
+}
+
 deep_status deep__onednn_gemm(const deep_host *host, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
                               int64_t k, const float *a, const float *b, float *c)
 {
-    const int64_t lda = transpose_a ? m : k, ldb = transpose_b ? k : n;
-    const dnnl_status_t status =
-        dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a, lda, b, ldb, 0.0f, c, n);
-    return status == dnnl_success ? DEEP_OK : fail(host, "sgemm", status);
+    const deep_onednn_product product = {transpose_a, transpose_b, false, m, n, k};
+    return deep__onednn_multiply(host, &product, a, b, c);
 }
 
 /*

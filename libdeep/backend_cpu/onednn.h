@@ -15,6 +15,16 @@ deep_status deep__onednn_cap_isa(const deep_host *host, int32_t isa);
  * Row-major c[m, n] = a[m, k] b[k, n], each operand transposed on request: a is then stored [k, m], b [n, k].
  * Uses the calling thread's OpenMP team.
  */
+typedef struct deep_onednn_product {
+    bool transpose_a, transpose_b;
+    bool accumulate; /* c += */
+    int64_t m, n, k;
+} deep_onednn_product;
+
+deep_status deep__onednn_multiply(const deep_host *host, const deep_onednn_product *product, const float *a,
+                                  const float *b, float *c);
+
+/* The same without accumulation. */
 deep_status deep__onednn_gemm(const deep_host *host, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
                               int64_t k, const float *a, const float *b, float *c);
 

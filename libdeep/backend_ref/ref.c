@@ -13,6 +13,8 @@ typedef void (*kernel)(const deep_call *call);
 static const kernel kernels[DEEP_OP_COUNT] = {
     [DEEP_OP_CONV2D] = REF_NAME(conv2d),
     [DEEP_OP_SEPARABLE] = REF_NAME(separable),
+    [DEEP_OP_SEPARABLE_TRAIN] = REF_NAME(separable_train),
+    [DEEP_OP_SEPARABLE_GRAD] = REF_NAME(separable_grad),
     [DEEP_OP_CONV2D_GRAD_INPUT] = REF_NAME(conv2d_grad_input),
     [DEEP_OP_CONV2D_GRAD_WEIGHTS] = REF_NAME(conv2d_grad_weights),
     [DEEP_OP_DEPTHWISE] = REF_NAME(depthwise),
@@ -79,6 +81,10 @@ static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_grap
     *scratch = 0;
     for (int32_t i = 0; i < graph->node_count; ++i) {
         char text[96];
+        deep_call call;
+        deep__call_describe(&call, graph, &graph->nodes[i]);
+        const size_t bytes = REF_NAME(separable_scratch)(&call);
+        if (bytes > *scratch) *scratch = bytes;
         if (supports(graph, &graph->nodes[i])) continue;
         snprintf(text, sizeof text, "the reference backend has no %s of this type", deep__op_name(graph->nodes[i].op));
         return host->fail(host->user, DEEP_ERROR_UNSUPPORTED, text);

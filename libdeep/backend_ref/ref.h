@@ -17,6 +17,8 @@
 
 void REF_NAME(conv2d)(const deep_call *call);
 void REF_NAME(separable)(const deep_call *call);
+void REF_NAME(separable_train)(const deep_call *call);
+void REF_NAME(separable_grad)(const deep_call *call);
 void REF_NAME(conv2d_grad_input)(const deep_call *call);
 void REF_NAME(conv2d_grad_weights)(const deep_call *call);
 void REF_NAME(depthwise)(const deep_call *call);
@@ -43,6 +45,12 @@ void REF_NAME(update_sgd)(const deep_call *call);
 void REF_NAME(update_rmsprop)(const deep_call *call);
 void REF_NAME(update_adam)(const deep_call *call);
 void REF_NAME(reduce_sum)(const deep_call *call);
+
+/* Mean and biased variance of each column. */
+void REF_NAME(moments)(const real *x, int64_t rows, int64_t columns, real *mean, real *variance);
+
+/* Bytes of scratch that a call needs. */
+size_t REF_NAME(separable_scratch)(const deep_call *call);
 
 /* NHWC position. */
 static inline int64_t ref_at(const deep_value_info *value, int64_t n, int64_t h, int64_t w, int64_t c)

@@ -20,7 +20,7 @@ static double normalised(const norm_channel *k, double x)
     return k->gamma * (x - k->mean) * k->inverse + k->beta;
 }
 
-static void apply(const deep_call *call, void *const src[4])
+static void apply(const deep_call *call, void *const src[4], const real *residual)
 {
     const real *x = call->src[0];
     real *y = call->dst[0];
@@ -28,17 +28,15 @@ static void apply(const deep_call *call, void *const src[4])
     for (int64_t c = 0; c < columns; ++c) {
         const norm_channel k = channel_at(call, src, c);
         for (int64_t r = 0; r < rows; ++r) {
-            const double value = normalised(&k, (double)x[r * columns + c]);
+            double value = normalised(&k, (double)x[r * columns + c]);
+            if (residual != NULL) value += (double)residual[r * columns + c];
             y[r * columns + c] = (real)(call->attr->norm.relu && value < 0 ? 0 : value);
         }
     }
 }
 
-void REF_NAME(batch_norm_train)(const deep_call *call)
+void REF_NAME(moments)(const real *x, int64_t rows, int64_t columns, real *mean, real *variance)
 {
-    const real *x = call->src[0];
-    real *mean = call->dst[1], *variance = call->dst[2];
-    const int64_t rows = deep__rows(call->in[0]), columns = deep__columns(call->in[0]);
     for (int64_t c = 0; c < columns; ++c) {
         double sum = 0, squares = 0;
         for (int64_t r = 0; r < rows; ++r)
@@ -49,12 +47,19 @@ void REF_NAME(batch_norm_train)(const deep_call *call)
         mean[c] = (real)centre;
         variance[c] = (real)(squares / (double)rows);
     }
-    apply(call, (void *const[4]){call->src[1], call->src[2], call->dst[1], call->dst[2]});
+}
+
+void REF_NAME(batch_norm_train)(const deep_call *call)
+{
+    REF_NAME(moments)
+    (call->src[0], deep__rows(call->in[0]), deep__columns(call->in[0]), call->dst[1], call->dst[2]);
+    apply(call, (void *const[4]){call->src[1], call->src[2], call->dst[1], call->dst[2]}, NULL);
 }
 
 void REF_NAME(batch_norm_infer)(const deep_call *call)
 {
-    apply(call, (void *const[4]){call->src[1], call->src[2], call->src[3], call->src[4]});
+    const real *residual = call->node->input_count > 5 ? call->src[5] : NULL;
+    apply(call, (void *const[4]){call->src[1], call->src[2], call->src[3], call->src[4]}, residual);
 }
 
 /* dx of training subtracts what flows through the batch's own mean and variance; that of stored statistics does not. */

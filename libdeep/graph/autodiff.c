@@ -46,6 +46,20 @@ static void grad_depthwise(grad_call *call)
     grad_convolution(call, DEEP_OP_DEPTHWISE_GRAD_INPUT, DEEP_OP_DEPTHWISE_GRAD_WEIGHTS, relu_source);
 }
 
+static void grad_separable_train(grad_call *call)
+{
+    const deep_node *node = call->node;
+    const bool *needs = call->needs;
+    deep_value inputs[DEEP_NODE_INPUTS] = {call->dy};
+    deep_attr attr = node->attr;
+    attr.conv.wanted =
+        (needs[0] || needs[3] || needs[4] ? DEEP_WANT_INPUT : 0) | (needs[1] || needs[2] ? DEEP_WANT_KERNELS : 0);
+    memcpy(inputs + 1, node->inputs, (size_t)node->input_count * sizeof *inputs);
+    call->dx[0] = deep__graph_add(call->graph, DEEP_OP_SEPARABLE_GRAD, &attr, inputs, node->input_count + 1);
+    for (int32_t k = 1; k < (attr.conv.norm_input ? 5 : 3); ++k)
+        call->dx[k] = deep__graph_last_output(call->graph, k);
+}
+
 static void grad_norm(grad_call *call, deep_op op, deep_value mean, deep_value variance)
 {
     const deep_value *in = call->node->inputs;
@@ -61,7 +75,9 @@ static void grad_batch_norm_train(grad_call *call)
 
 static void grad_batch_norm_infer(grad_call *call)
 {
-    grad_norm(call, DEEP_OP_BATCH_NORM_INFER_GRAD, call->node->inputs[3], call->node->inputs[4]);
+    const deep_op op = call->node->attr.norm.batch ? DEEP_OP_BATCH_NORM_GRAD : DEEP_OP_BATCH_NORM_INFER_GRAD;
+    grad_norm(call, op, call->node->inputs[3], call->node->inputs[4]);
+    if (call->node->input_count > 5) call->dx[5] = call->dy;
 }
 
 static void grad_relu(grad_call *call)
@@ -130,6 +146,7 @@ static void grad_broadcast(grad_call *call)
 
 static const grad_rule grad_rules[DEEP_OP_COUNT] = {
     [DEEP_OP_CONV2D] = grad_conv2d,
+    [DEEP_OP_SEPARABLE_TRAIN] = grad_separable_train,
     [DEEP_OP_DEPTHWISE] = grad_depthwise,
     [DEEP_OP_BATCH_NORM_TRAIN] = grad_batch_norm_train,
     [DEEP_OP_BATCH_NORM_INFER] = grad_batch_norm_infer,

@@ -20,7 +20,9 @@ static void dump_flags(const deep_node *node, deep_text *text)
         if (node->attr.conv.epilogue & DEEP_EPILOGUE_ADD) deep__text_printf(text, " +add");
         if (node->attr.conv.epilogue & DEEP_EPILOGUE_RELU) deep__text_printf(text, " +relu");
     }
-    if ((node->op == DEEP_OP_DEPTHWISE || node->op == DEEP_OP_SEPARABLE) && node->attr.conv.relu_input)
+    const bool train = node->op == DEEP_OP_SEPARABLE_TRAIN || node->op == DEEP_OP_SEPARABLE_GRAD;
+    if (train && node->attr.conv.norm_input) deep__text_printf(text, " norm+");
+    if ((node->op == DEEP_OP_DEPTHWISE || node->op == DEEP_OP_SEPARABLE || train) && node->attr.conv.relu_input)
         deep__text_printf(text, " relu+");
     if ((node->op == DEEP_OP_BATCH_NORM_TRAIN || node->op == DEEP_OP_BATCH_NORM_INFER) && node->attr.norm.relu)
         deep__text_printf(text, " +relu");

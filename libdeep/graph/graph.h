@@ -19,7 +19,7 @@ typedef enum deep_op {
 
 typedef int32_t deep_value; /* index into the graph's values */
 
-enum { DEEP_NO_VALUE = -1, DEEP_GRAPH_RANK = 4, DEEP_NODE_INPUTS = 8, DEEP_NODE_OUTPUTS = 3, DEEP_GRAPH_INPUTS = 8 };
+enum { DEEP_NO_VALUE = -1, DEEP_GRAPH_RANK = 4, DEEP_NODE_INPUTS = 8, DEEP_NODE_OUTPUTS = 5, DEEP_GRAPH_INPUTS = 8 };
 
 /* Where a value lives. Offsets are bytes into the segment. */
 enum deep_segment {
@@ -45,6 +45,9 @@ typedef struct deep_value_info {
 /* Additions to a convolution's result, in this order: x scale + shift, + residual, ReLU. */
 enum { DEEP_EPILOGUE_AFFINE = 1, DEEP_EPILOGUE_ADD = 2, DEEP_EPILOGUE_RELU = 4 };
 
+/* Gradients of separable_train that somebody reads: of x with gamma and beta; of both kernels. */
+enum { DEEP_WANT_INPUT = 1, DEEP_WANT_KERNELS = 2 };
+
 enum { DEEP_PAD_TOP, DEEP_PAD_BOTTOM, DEEP_PAD_LEFT, DEEP_PAD_RIGHT };
 
 typedef union deep_attr {
@@ -54,6 +57,9 @@ typedef union deep_attr {
         int32_t extent[2]; /* rows, columns of what a gradient op makes: the input, or the kernel */
         int32_t epilogue;  /* DEEP_EPILOGUE_*, conv2d alone */
         bool relu_input;   /* depthwise: x counts as max(x, 0) */
+        bool norm_input;   /* separable_train: x counts as normalised before that */
+        int32_t wanted;    /* separable_grad: DEEP_WANT_* */
+        double epsilon;    /* of that norm */
     } conv;
     struct {
         int32_t window;
@@ -65,6 +71,7 @@ typedef union deep_attr {
         double epsilon;
         double momentum; /* of statistics_update: running = momentum running + (1 - momentum) batch */
         bool relu;       /* y = max(y, 0) */
+        bool batch;      /* of batch_norm_infer: the statistics are those of x, and the gradient goes through them */
     } norm;
     struct {
         double rate;    /* part that is dropped */

@@ -98,17 +98,58 @@ static deep_status infer_conv2d(const rule_call *call)
     return expect_epilogue(call, 2, w->shape[3]);
 }
 
-static deep_status infer_separable(const rule_call *call)
+/* Of a separable convolution of x. */
+static deep_status expect_kernels(const rule_call *call, const deep_value_info *x, const deep_value_info *w,
+                                  const deep_value_info *pointwise)
 {
-    const deep_value_info *x = in(call, 0), *w = in(call, 1), *pointwise = in(call, 2);
     DEEP_TRY(expect(call, "rank of x", x->rank, 4));
     DEEP_TRY(expect(call, "rank of the depthwise w", w->rank, 4));
     DEEP_TRY(expect(call, "rank of the pointwise w", pointwise->rank, 4));
     DEEP_TRY(expect(call, "channels of the depthwise w", w->shape[2], x->shape[3]));
-    DEEP_TRY(expect(call, "input channels of the pointwise w", pointwise->shape[2], x->shape[3]));
+    return expect(call, "input channels of the pointwise w", pointwise->shape[2], x->shape[3]);
+}
+
+static deep_status infer_separable(const rule_call *call)
+{
+    const deep_value_info *x = in(call, 0), *w = in(call, 1), *pointwise = in(call, 2);
+    DEEP_TRY(expect_kernels(call, x, w, pointwise));
     DEEP_TRY(windowed(call, w->shape[0], w->shape[1], call->node->attr.conv.stride, call->node->attr.conv.pad,
                       pointwise->shape[3]));
     return expect_epilogue(call, 3, pointwise->shape[3]);
+}
+
+/* The operands of the norm on the input, of which `next` is the first. */
+static deep_status expect_norm_input(const rule_call *call, int32_t next, int64_t channels)
+{
+    const int32_t operands = call->node->attr.conv.norm_input ? 4 : 0;
+    DEEP_TRY(expect(call, "number of inputs", call->node->input_count, next + operands));
+    for (int32_t k = next; k < next + operands; ++k)
+        DEEP_TRY(expect_vector(call, k, channels));
+    return DEEP_OK;
+}
+
+static deep_status infer_separable_train(const rule_call *call)
+{
+    const deep_value_info *x = in(call, 0), *w = in(call, 1), *pointwise = in(call, 2);
+    DEEP_TRY(expect_kernels(call, x, w, pointwise));
+    DEEP_TRY(windowed(call, w->shape[0], w->shape[1], call->node->attr.conv.stride, call->node->attr.conv.pad,
+                      pointwise->shape[3]));
+    set_shape(&call->out[1], w->dtype, 1, pointwise->shape[3], 0, 0, 0);
+    call->out[2] = call->out[1];
+    return expect_norm_input(call, 3, x->shape[3]);
+}
+
+static deep_status infer_separable_grad(const rule_call *call)
+{
+    const deep_value_info *dy = in(call, 0), *x = in(call, 1), *w = in(call, 2), *pointwise = in(call, 3);
+    DEEP_TRY(expect_kernels(call, x, w, pointwise));
+    DEEP_TRY(expect(call, "output channels", dy->shape[3], pointwise->shape[3]));
+    call->out[0] = *x;
+    call->out[1] = *w;
+    call->out[2] = *pointwise;
+    set_shape(&call->out[3], w->dtype, 1, x->shape[3], 0, 0, 0);
+    call->out[4] = call->out[3];
+    return expect_norm_input(call, 4, x->shape[3]);
 }
 
 static deep_status infer_conv2d_grad_input(const rule_call *call)
@@ -173,6 +214,7 @@ static deep_status infer_batch_norm_infer(const rule_call *call)
 {
     for (int32_t i = 1; i < 5; ++i)
         DEEP_TRY(expect_vector(call, i, last_extent(in(call, 0))));
+    if (call->node->input_count > 5) DEEP_TRY(expect_same(call, 0, 5));
     return same_as_input(call);
 }
 
@@ -364,6 +406,8 @@ static const struct {
 } rules[DEEP_OP_COUNT] = {
     [DEEP_OP_CONV2D] = {infer_conv2d, 1},
     [DEEP_OP_SEPARABLE] = {infer_separable, 1},
+    [DEEP_OP_SEPARABLE_TRAIN] = {infer_separable_train, 3},
+    [DEEP_OP_SEPARABLE_GRAD] = {infer_separable_grad, 5},
     [DEEP_OP_CONV2D_GRAD_INPUT] = {infer_conv2d_grad_input, 1},
     [DEEP_OP_CONV2D_GRAD_WEIGHTS] = {infer_conv2d_grad_weights, 1},
     [DEEP_OP_DEPTHWISE] = {infer_depthwise, 1},

@@ -18,4 +18,11 @@ deep_status deep__pass_fuse_epilogue(deep_graph *graph);
  * its result. */
 deep_status deep__pass_fuse_relu(deep_graph *graph);
 
+/*
+ * 3x3 depthwise -> 1x1 conv2d -> batch_norm_train becomes separable_train, which also gives the statistics that the norm
+ * then applies; where that norm's only reader is the next such convolution, it applies the norm while it reads. Before
+ * the gradients are added.
+ */
+deep_status deep__pass_fuse_training(deep_graph *graph);
+
 #endif

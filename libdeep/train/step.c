@@ -145,6 +145,7 @@ deep_status deep__step_build(deep_step_program *p, const deep_trainer *trainer)
     DEEP_TRY(deep__program_build(program, trainer->model, p->batch, DEEP_MODE_TRAIN));
     graph->values[program->net.logits].keep = true;
     DEEP_TRY(deep__pass_fuse_relu(graph));
+    DEEP_TRY(deep__pass_fuse_training(graph));
     p->result = add_loss(p, trainer, &slope);
     DEEP_TRY(graph->status);
     DEEP_TRY(add_backward(p, trainer, slope));

@@ -81,6 +81,7 @@ static void build(step *s, const step_case *c, int32_t real)
     ck_assert_int_le(s->net.params.count, MAX_PARAMS);
     s->graph.values[s->net.logits].keep = true;
     assert_ok(deep__pass_fuse_relu(&s->graph));
+    assert_ok(deep__pass_fuse_training(&s->graph));
     const deep_attr attr = {.loss = {.smoothing = 0.1}};
     const deep_value labels = deep__graph_input(&s->graph, DEEP_INPUT_LABELS, DEEP_DTYPE_I32, 1, &batch);
     const deep_value weights = deep__graph_input(&s->graph, DEEP_INPUT_CLASS_WEIGHTS, real, 1, &classes);

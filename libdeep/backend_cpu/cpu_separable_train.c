@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend_cpu/cpu_separable_train.h"
+
+enum { BAND_BYTES = 2 << 20 }; /* of depthwise results or of y, over all threads */
+
+static bool is_gradient(const deep_call *call)
+{
+    return call->node->op == DEEP_OP_SEPARABLE_GRAD;
+}
+
+int64_t deep__cpu_unit_describe(cpu_unit *u, const deep_call *call)
+{
+    const int32_t first = is_gradient(call) ? 1 : 0;
+    *u = (cpu_unit){.shape = call->in[first],
+                    .x = call->src[first],
+                    .w = call->src[first + 1],
+                    .pointwise = call->src[first + 2],
+                    .relu = call->attr->conv.relu_input};
+    for (int32_t k = 0; k < 4 && call->attr->conv.norm_input; ++k)
+        u->norm[k] = call->src[first + 3 + k];
+    u->channels = u->shape->shape[3];
+    u->outputs = call->in[first + 2]->shape[3];
+    u->row = u->shape->shape[2] * u->channels;
+    u->rows = u->shape->shape[0] * u->shape->shape[1];
+    const int64_t widest = u->outputs > u->channels ? u->outputs : u->channels;
+    u->band = BAND_BYTES / (u->shape->shape[2] * widest * (int64_t)sizeof(float));
+    if (u->band < 1) u->band = 1;
+    if (u->band > u->rows) u->band = u->rows;
+    return 2 * u->channels + (2 * u->band + 2) * u->row;
+}
+
+float *deep__cpu_unit_open(cpu_unit *u, const cpu_run *run)
+{
+    deep__cpu_unit_describe(u, run->call);
+    u->run = run;
+    u->scale = run->call->scratch;
+    u->shift = u->scale + u->channels;
+    u->taken = u->shift + u->channels;
+    u->between = u->taken + (u->band + 2) * u->row;
+    if (u->norm[0] != NULL)
+        deep__cpu_norm_affine(u->scale, u->shift, u->norm, run->call->attr->conv.epsilon, u->channels);
+    return u->between + u->band * u->row;
+}
+
+deep_status deep__cpu_unit_prepare(cpu_node *node, const deep_host *host)
+{
+    const deep_call *call = &node->call;
+    const int32_t *pad = call->attr->conv.pad, first = is_gradient(call) ? 1 : 0;
+    const deep_value_info *w = call->in[first + 1], *pointwise = call->in[first + 2];
+    bool common = w->shape[0] == 3 && w->shape[1] == 3 && call->attr->conv.stride == 1;
+    for (int32_t i = 0; i < 4; ++i)
+        common = common && pad[i] == 1;
+    if (common && pointwise->shape[0] == 1 && pointwise->shape[1] == 1) return DEEP_OK;
+    return host->fail(host->user, DEEP_ERROR_UNSUPPORTED,
+                      "the cpu backend trains separable convolutions with 3x3 and 1x1 windows alone");
+}
+
+/* ---- depthwise results ---- */
+
+typedef struct band_call {
+    const cpu_unit *unit;
+    const float *from; /* rows `low` and up of what is convolved */
+    int64_t low, first;
+} band_call;
+
+static void take_row(const void *context, int64_t i)
+{
+    const band_call *b = context;
+    const cpu_unit *u = b->unit;
+    u->run->kernels->scale_shift(u->taken + i * u->row, u->x + (b->low + i) * u->row, u->scale, u->shift, NULL,
+                                 u->shape->shape[2], u->channels, u->relu);
+}
+
+static void convolve_row(const void *context, int64_t i)
+{
+    const band_call *b = context;
+    const cpu_unit *u = b->unit;
+    const int64_t height = u->shape->shape[1], row = b->first + i, h = row % height;
+    const float *here = b->from + (row - b->low) * u->row;
+    const float *const rows[3] = {h > 0 ? here - u->row : NULL, here, h + 1 < height ? here + u->row : NULL};
+    u->run->kernels->depthwise_row(u->between + i * u->row, rows, u->w, NULL, u->shape->shape[2], u->channels,
+                                   u->relu && u->norm[0] == NULL);
+}
+
+void deep__cpu_unit_band(const cpu_unit *u, int64_t first, int64_t count)
+{
+    const int64_t low = first > 0 ? first - 1 : 0, end = first + count < u->rows ? first + count + 1 : u->rows;
+    band_call b = {u, u->x + low * u->row, low, first};
+    if (u->norm[0] != NULL) {
+        deep__cpu_parallel(u->run->threads, end - low, take_row, &b);
+        b.from = u->taken;
+    }
+    deep__cpu_parallel(u->run->threads, count, convolve_row, &b);
+}
+
+/* ---- forward ---- */
+
+/* Pixels in bands, and in parts whose moments are taken together. */
+static cpu_cut moments_cut(const cpu_unit *u)
+{
+    const int64_t width = u->shape->shape[2];
+    return (cpu_cut){u->rows * width, u->band * width, cpu_row_grain(u->outputs)};
+}
+
+/* Long sums go faster through the packed panels of the product kernel, short ones through sgemm; measured. */
+enum { PACKED_CHANNELS = 512, BEYOND = 16 /* floats that readers of a packed kernel look further */ };
+
+static int64_t packed_floats(const cpu_unit *u)
+{
+    return u->channels >= PACKED_CHANNELS ? u->channels * u->outputs + BEYOND : 0;
+}
+
+size_t deep__cpu_separable_train_scratch(const cpu_node *node)
+{
+    cpu_unit u;
+    const int64_t floats = deep__cpu_unit_describe(&u, &node->call);
+    const cpu_cut cut = moments_cut(&u);
+    return (size_t)(floats + 2 * cpu_cut_parts(&cut) * u.outputs + packed_floats(&u)) * sizeof(float);
+}
+
+typedef struct moments_call {
+    const cpu_unit *unit;
+    cpu_cut cut;
+    int64_t first; /* part */
+    const float *y;
+    float *mean, *squares; /* [parts, outputs] */
+} moments_call;
+
+static void moments_part(const void *context, int64_t i)
+{
+    const moments_call *m = context;
+    const int64_t part = m->first + i, begin = cpu_cut_begin(&m->cut, part), end = cpu_cut_end(&m->cut, part);
+    const int64_t outputs = m->unit->outputs;
+    if (begin < end)
+        m->unit->run->kernels->moments(m->mean + part * outputs, m->squares + part * outputs, m->y + begin * outputs,
+                                       end - begin, outputs);
+}
+
+typedef struct packed_call {
+    const cpu_kernels *kernels;
+    cpu_product product;
+    int64_t pixels;
+} packed_call;
+
+enum { CHUNK = 180 }; /* pixels that meet a panel before the next one is fetched: 512 KiB of 728 channels */
+
+static void multiply_chunk(const void *context, int64_t chunk)
+{
+    const packed_call *c = context;
+    const int64_t panels = cpu_parts(c->product.columns, c->kernels->panel);
+    c->kernels->product(&c->product, chunk * CHUNK, cpu_part_end(chunk, CHUNK, c->pixels), 0, panels);
+}
+
+/* y = unit->between times the 1x1 kernel, which `packed` holds when it is not NULL. */
+static deep_status multiply_band(const cpu_unit *u, const float *packed, int64_t pixels, float *y)
+{
+    if (packed == NULL)
+        return deep__onednn_gemm(u->run->host, false, false, pixels, u->outputs, u->channels, u->between, u->pointwise,
+                                 y);
+    const cpu_product product = {.a = u->between, .b = packed, .c = y, .inner = u->channels, .columns = u->outputs};
+    const packed_call c = {u->run->kernels, product, pixels};
+    deep__cpu_parallel(u->run->threads, cpu_parts(pixels, CHUNK), multiply_chunk, &c);
+    return DEEP_OK;
+}
+
+static float *pack_kernel(const cpu_unit *u, float *packed)
+{
+    if (packed_floats(u) == 0) return NULL;
+    u->run->kernels->pack(packed, u->pointwise, u->channels, u->outputs);
+    return packed;
+}
+
+deep_status deep__cpu_separable_train(const cpu_run *run)
+{
+    cpu_unit u;
+    moments_call m = {.unit = &u, .mean = deep__cpu_unit_open(&u, run), .y = run->call->dst[0]};
+    m.cut = moments_cut(&u);
+    m.squares = m.mean + cpu_cut_parts(&m.cut) * u.outputs;
+    const float *packed = pack_kernel(&u, m.squares + cpu_cut_parts(&m.cut) * u.outputs);
+    const int64_t width = u.shape->shape[2], in_band = cpu_parts(m.cut.band, m.cut.grain);
+    for (int64_t first = 0; first < u.rows; first += u.band, m.first += in_band) {
+        const int64_t count = u.rows - first < u.band ? u.rows - first : u.band;
+        float *y = (float *)run->call->dst[0] + first * width * u.outputs;
+        deep__cpu_unit_band(&u, first, count);
+        DEEP_TRY(multiply_band(&u, packed, count * width, y));
+        deep__cpu_parallel(run->threads, in_band, moments_part, &m);
+    }
+    deep__cpu_join_moments(run->threads, run->call->dst[1], run->call->dst[2], &m.cut, m.mean, m.squares, u.outputs);
+    return DEEP_OK;
+}
