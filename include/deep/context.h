@@ -16,7 +16,14 @@ typedef struct deep_context deep_context;
 enum { DEEP_LOG_ERROR = 1, DEEP_LOG_WARNING = 2, DEEP_LOG_INFO = 3, DEEP_LOG_DEBUG = 4 };
 
 /** Highest instruction set that libdeep's own CPU kernels may use. */
-enum { DEEP_ISA_AUTO = 0, DEEP_ISA_BASELINE = 1, DEEP_ISA_AVX2 = 2, DEEP_ISA_AVX512 = 3 };
+enum {
+    DEEP_ISA_AUTO = 0, /**< What is fastest on this processor. */
+    DEEP_ISA_BASELINE = 1,
+    DEEP_ISA_AVX2 = 2,
+    DEEP_ISA_AVX512 = 3,
+    DEEP_ISA_AVX512_VNNI = 4, /**< With 8-bit dot products. */
+    DEEP_ISA_AVX512_BF16 = 5  /**< With bf16 dot products too, which are slower than float's on Intel without AMX. */
+};
 
 /**
  * @return Memory of `size` bytes (never 0) aligned to `alignment` (a power of two), or NULL. Called from any thread.

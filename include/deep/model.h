@@ -184,7 +184,8 @@ enum {
     DEEP_ROLE_GAMMA = 3, /**< Batch norm's scale ... */
     DEEP_ROLE_BETA = 4,  /**< ... and shift ... */
     DEEP_ROLE_MEAN = 5,  /**< ... and running statistics, which an optimizer does not change. */
-    DEEP_ROLE_VARIANCE = 6
+    DEEP_ROLE_VARIANCE = 6,
+    DEEP_ROLE_QUANTIZATION = 7 /**< Of the kernel before it; see deep/quantize.h. */
 };
 
 /** Description of a parameter. */

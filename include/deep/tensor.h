@@ -18,7 +18,8 @@ enum {
     DEEP_DTYPE_F64 = 3,
     DEEP_DTYPE_U8 = 4,
     DEEP_DTYPE_I32 = 5,
-    DEEP_DTYPE_I64 = 6
+    DEEP_DTYPE_I64 = 6,
+    DEEP_DTYPE_I8 = 7
 };
 
 /** Largest rank of a tensor. */

@@ -31,6 +31,15 @@ typedef struct deep_plan_options {
     bool packed;     /* the 1x1 kernels of the parameters are in the layout of `pack` */
 } deep_plan_options;
 
+/* A kernel [inner, columns] that is packed: 1x1 ones in F32, all but depthwise ones in BF16 and I8. */
+typedef struct deep_packing {
+    int32_t dtype;
+    int64_t inner;     /* taps x input channels */
+    int64_t columns;   /* output channels */
+    const float *zero; /* I8: zero point of each input channel */
+    int64_t channels;  /* I8: input channels */
+} deep_packing;
+
 typedef struct deep_backend {
     size_t struct_size;
     const char *name;
@@ -57,10 +66,10 @@ typedef struct deep_backend {
     void (*plan_free)(deep_plan *plan);
 
     /*
-     * Copies a 1x1 kernel [inner, columns] into the layout that the backend multiplies fastest with, or back; as many
-     * floats, and readers look up to 15 further. NULL = the plain one.
+     * Copies a kernel into the layout that the backend multiplies fastest with, or back. F32 kernels need as many
+     * floats, the others deep__kernel_floats(); readers look up to 15 floats further. NULL = the plain layout.
      */
-    void (*pack)(int32_t isa, float *to, const float *from, int64_t inner, int64_t columns, bool back);
+    void (*pack)(int32_t isa, const deep_packing *packing, void *to, const void *from, bool back);
 } deep_backend;
 
 /* One exported entry per plugin; NULL refuses. */

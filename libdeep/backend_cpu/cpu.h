@@ -14,8 +14,11 @@
 typedef struct cpu_node {
     deep_call call;
     const struct cpu_op *op;
-    deep_onednn_conv *conv; /* dense convolutions alone */
-    bool packed;            /* 1x1 kernels are */
+    const cpu_kernels *kernels;
+    deep_onednn_conv *conv; /* dense convolutions in float alone */
+    int32_t threads;
+    bool packed;   /* 1x1 kernels are */
+    bool bf16_dot; /* the products of bf16 kernels are made by the instruction for it */
 } cpu_node;
 
 /* What a running node sees. */
@@ -108,7 +111,6 @@ void deep__cpu_norm_affine(float *scale, float *shift, const float *const norm[4
 
 #define CPU_OP(name) deep_status deep__cpu_##name(const cpu_run *run)
 CPU_OP(conv2d);
-CPU_OP(separable);
 CPU_OP(separable_train);
 CPU_OP(separable_grad);
 CPU_OP(conv2d_grad_input);
@@ -144,11 +146,47 @@ void deep__cpu_depthwise_row(const cpu_run *run, int64_t row, float *to);
 /* True for the convolution that the row kernels compute: 3x3, stride 1, padding 1. */
 bool deep__cpu_depthwise_common(const deep_call *call);
 
-/* A 1x1 convolution of the pixels `x` with the call's packed kernel. */
-deep_status deep__cpu_product(const cpu_run *run, const float *x);
+/* ---- products with packed kernels (cpu_product.c) ---- */
 
+/* In which form the rows that meet a packed kernel are. */
+typedef enum cpu_operand {
+    CPU_FLOAT,          /* F32 kernels, and BF16 ones that are widened */
+    CPU_BF16,           /* pairs */
+    CPU_QUANTIZED,      /* u8 in fours */
+    CPU_QUANTIZED_WIDE, /* as floats, less the zero point: I8 kernels that are widened */
+} cpu_operand;
+
+/* The operand `kernel` of a node's call: a kernel, its I8 quantization operand, and the operands behind them. */
+typedef struct cpu_kernel {
+    const deep_value_info *info;
+    int32_t operand;
+    int32_t quantization; /* operand; 0 = none */
+    int32_t epilogue;     /* first operand of it */
+} cpu_kernel;
+
+cpu_kernel deep__cpu_kernel_of(const deep_call *call);
+cpu_operand deep__cpu_operand_of(const cpu_node *node, const cpu_kernel *kernel);
+
+/* Taps x input channels of a kernel; bytes of a row of `inner` values in an operand's form. */
+int64_t deep__cpu_inner(const cpu_kernel *kernel);
+int64_t deep__cpu_row_bytes(cpu_operand operand, int64_t inner);
+
+/* The call's convolution or dense layer but for `a`; `b` as it is packed. */
+cpu_product deep__cpu_product_of(const deep_call *call, const cpu_kernel *kernel);
+
+/* `rows` rows of the product; `widened` is deep__cpu_widened_bytes() of memory. */
+void deep__cpu_multiply(const cpu_run *run, const cpu_product *product, const cpu_kernel *kernel, int64_t rows,
+                        float *widened);
+size_t deep__cpu_widened_bytes(const cpu_node *node, const cpu_kernel *kernel);
+
+/* ---- convolutions in bands (cpu_bands.c) ---- */
+
+/* True when the node's kernel is packed, in whatever type. */
+bool deep__cpu_is_packed(const cpu_node *node);
+
+CPU_OP(bands);
+size_t deep__cpu_bands_scratch(const cpu_node *node);
 deep_status deep__cpu_separable_prepare(cpu_node *node, const deep_host *host);
-size_t deep__cpu_separable_scratch(const cpu_node *node);
 deep_status deep__cpu_unit_prepare(cpu_node *node, const deep_host *host);
 size_t deep__cpu_separable_train_scratch(const cpu_node *node);
 size_t deep__cpu_separable_grad_scratch(const cpu_node *node);
@@ -158,6 +196,7 @@ bool deep__cpu_is_pointwise(const deep_call *call);
 
 deep_status deep__cpu_conv_prepare(cpu_node *node, const deep_host *host);
 size_t deep__cpu_conv_scratch(const cpu_node *node);
+size_t deep__cpu_dense_scratch(const cpu_node *node);
 size_t deep__cpu_depthwise_weights_scratch(const cpu_node *node);
 size_t deep__cpu_norm_scratch(const cpu_node *node);
 size_t deep__cpu_rows_scratch(const cpu_node *node);

@@ -23,7 +23,7 @@ HOST_OP(finite_check)
 
 const cpu_op deep__cpu_ops[DEEP_OP_COUNT] = {
     [DEEP_OP_CONV2D] = {deep__cpu_conv2d, deep__cpu_conv_prepare, deep__cpu_conv_scratch},
-    [DEEP_OP_SEPARABLE] = {deep__cpu_separable, deep__cpu_separable_prepare, deep__cpu_separable_scratch},
+    [DEEP_OP_SEPARABLE] = {deep__cpu_bands, deep__cpu_separable_prepare, deep__cpu_bands_scratch},
     [DEEP_OP_SEPARABLE_TRAIN] = {deep__cpu_separable_train, deep__cpu_unit_prepare, deep__cpu_separable_train_scratch},
     [DEEP_OP_SEPARABLE_GRAD] = {deep__cpu_separable_grad, deep__cpu_unit_prepare, deep__cpu_separable_grad_scratch},
     [DEEP_OP_CONV2D_GRAD_INPUT] = {deep__cpu_conv2d_grad_input, deep__cpu_conv_prepare, deep__cpu_conv_scratch},
@@ -43,7 +43,7 @@ const cpu_op deep__cpu_ops[DEEP_OP_COUNT] = {
     [DEEP_OP_MAX_POOL_GRAD] = {deep__cpu_max_pool_grad, NULL, NULL},
     [DEEP_OP_GLOBAL_AVERAGE_POOL] = {deep__cpu_global_average_pool, NULL, NULL},
     [DEEP_OP_GLOBAL_AVERAGE_POOL_GRAD] = {deep__cpu_global_average_pool_grad, NULL, NULL},
-    [DEEP_OP_DENSE] = {deep__cpu_dense, NULL, NULL},
+    [DEEP_OP_DENSE] = {deep__cpu_dense, NULL, deep__cpu_dense_scratch},
     [DEEP_OP_DENSE_GRAD_INPUT] = {deep__cpu_dense_grad_input, NULL, NULL},
     [DEEP_OP_DENSE_GRAD_WEIGHTS] = {deep__cpu_dense_grad_weights, NULL, NULL},
     [DEEP_OP_ADD] = {deep__cpu_add, NULL, NULL},

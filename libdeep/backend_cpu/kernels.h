@@ -25,17 +25,20 @@ typedef struct cpu_update {
 } cpu_update;
 
 /*
- * c = a b, then x scale + shift, + residual, ReLU: each where there is one.
+ * c = a b, then x unit, x scale, + shift (also without scale), + residual, ReLU: each where there is one.
  * `b` is packed: panels of cpu_kernels.panel output channels (the last one may be narrower), each inner x width, one
- * behind the other; as many floats as the plain kernel, but a reader looks up to a vector further.
+ * behind the other; as many floats as the plain kernel, but a reader looks up to a vector further. The dot kernels have
+ * groups instead of floats: 4 u8 in `a` and 4 i8 in `b`, or 2 bf16 in both (kernels_narrow.c).
  */
 typedef struct cpu_product {
-    const float *a; /* rows x inner */
-    const float *b;
-    float *c;                   /* rows x columns */
-    const float *scale, *shift; /* columns; NULL = none */
-    const float *residual;      /* rows x columns; NULL = none */
+    const void *a; /* rows x inner, or rows x groups */
+    const void *b;
+    float *c;                          /* rows x columns */
+    const float *unit, *scale, *shift; /* columns; NULL = none */
+    const float *residual;             /* rows x columns; NULL = none */
     int64_t inner, columns;
+    int64_t groups;       /* of a row, for the dot kernels */
+    int64_t first_column; /* where b begins, for `product` */
     bool relu;
 } cpu_product;
 
@@ -49,6 +52,27 @@ typedef struct cpu_kernels {
     /* Between the plain [inner, columns] and the packed layout of a kernel. */
     void (*pack)(float *packed, const float *kernel, int64_t inner, int64_t columns);
     void (*unpack)(float *kernel, const float *packed, int64_t inner, int64_t columns);
+
+    /* The same in groups; NULL where there is no instruction for it. */
+    void (*dot_i8)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel);
+    void (*dot_bf16)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel);
+
+    void (*pack_bf16)(uint16_t *packed, const uint16_t *kernel, int64_t inner, int64_t columns);
+    void (*unpack_bf16)(uint16_t *kernel, const uint16_t *packed, int64_t inner, int64_t columns);
+    void (*pack_i8)(int8_t *packed, const int8_t *kernel, int64_t inner, int64_t columns, const float *zero,
+                    int64_t channels);
+    void (*unpack_i8)(int8_t *kernel, const int8_t *packed, int64_t inner, int64_t columns);
+
+    /* The packed panel that begins at `column`, as floats for `product`. */
+    void (*widen_bf16)(float *to, const uint16_t *packed, int64_t inner, int64_t columns, int64_t column);
+    void (*widen_i8)(float *to, const int8_t *packed, int64_t inner, int64_t columns, int64_t column);
+
+    /* Operands for them. Quantized: x inverse + zero, to the nearest of 0 .. 255; wide: less zero again, as a float. */
+    void (*round_bf16)(uint16_t *to, const float *from, int64_t count);
+    void (*quantize)(uint8_t *to, const float *from, const float *inverse, const float *zero, int64_t pixels,
+                     int64_t channels);
+    void (*quantize_wide)(float *to, const float *from, const float *inverse, const float *zero, int64_t pixels,
+                          int64_t channels);
 
     /* 3x3, stride 1: one output row from the three input rows above, at and below it (NULL = padding). w: 9 x channels.
        With `mask` (a row like y) the result is 0 where mask <= 0. */
@@ -100,6 +124,7 @@ extern const cpu_kernels deep__kernels_baseline;
 #ifdef DEEP_X86
 extern const cpu_kernels deep__kernels_avx2;
 extern const cpu_kernels deep__kernels_avx512;
+extern const cpu_kernels deep__kernels_avx512_vnni;
 #endif
 
 /* For the kernel sources: the name of this compilation's variant. */

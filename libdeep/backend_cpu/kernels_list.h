@@ -12,6 +12,20 @@ void KERNEL(depthwise_weights_row)(float *dw, const float *x, const float *const
 void KERNEL(product)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel);
 void KERNEL(pack)(float *packed, const float *kernel, int64_t inner, int64_t columns);
 void KERNEL(unpack)(float *kernel, const float *packed, int64_t inner, int64_t columns);
+void KERNEL(dot_i8)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel);
+void KERNEL(dot_bf16)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel);
+void KERNEL(pack_bf16)(uint16_t *packed, const uint16_t *kernel, int64_t inner, int64_t columns);
+void KERNEL(unpack_bf16)(uint16_t *kernel, const uint16_t *packed, int64_t inner, int64_t columns);
+void KERNEL(pack_i8)(int8_t *packed, const int8_t *kernel, int64_t inner, int64_t columns, const float *zero,
+                     int64_t channels);
+void KERNEL(unpack_i8)(int8_t *kernel, const int8_t *packed, int64_t inner, int64_t columns);
+void KERNEL(widen_bf16)(float *to, const uint16_t *packed, int64_t inner, int64_t columns, int64_t column);
+void KERNEL(widen_i8)(float *to, const int8_t *packed, int64_t inner, int64_t columns, int64_t column);
+void KERNEL(round_bf16)(uint16_t *to, const float *from, int64_t count);
+void KERNEL(quantize)(uint8_t *to, const float *from, const float *inverse, const float *zero, int64_t pixels,
+                      int64_t channels);
+void KERNEL(quantize_wide)(float *to, const float *from, const float *inverse, const float *zero, int64_t pixels,
+                           int64_t channels);
 void KERNEL(scale_shift)(float *y, const float *x, const float *scale, const float *shift, const float *residual,
                          int64_t rows, int64_t columns, bool relu);
 void KERNEL(moments)(float *mean, float *squares, const float *x, int64_t rows, int64_t columns);

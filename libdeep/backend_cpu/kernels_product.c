@@ -6,14 +6,10 @@
  * With AVX-512's 32 registers there are two shapes, whichever is measured faster: 12 rows by one panel where the sums
  * are long and the rows many, 6 rows by two panels elsewhere.
  */
-#include "backend_cpu/kernels_list.h"
-#include "backend_cpu/vec.h"
+#include "backend_cpu/kernels_write.h"
 
 enum {
-    PANEL_VECTORS = 2,
-    PANEL = PANEL_VECTORS * VEC_FLOATS,
-    LOW = 6,   /* rows of a low tile */
-    TALL = 12, /* of a tall one */
+    LOW = 6, /* rows of a low tile; TALL of a tall one */
     TALL_INNER = 512,
     TALL_ROWS = 4 * TALL,
     AHEAD = 16 /* rows of a panel between asking and using; measured: 8 to 16 are alike, 0 costs a fifth */
@@ -28,40 +24,6 @@ typedef struct panels {
     int64_t step;
 } panels;
 
-VEC_INLINE void write_vector(const cpu_product *p, int64_t at, int64_t column, vec sum)
-{
-    if (p->scale != 0) sum = sum * vec_load(p->scale + column) + vec_load(p->shift + column);
-    if (p->residual != 0) sum += vec_load(p->residual + at);
-    vec_store(p->c + at, p->relu ? vec_relu(sum) : sum);
-}
-
-/* The columns of a vector that reaches beyond the last output channel. */
-static void write_some(const cpu_product *p, int64_t at, int64_t column, const float *sums, int64_t count)
-{
-    for (int64_t i = 0; i < count; ++i) {
-        float sum = sums[i];
-        if (p->scale != 0) sum = sum * p->scale[column + i] + p->shift[column + i];
-        if (p->residual != 0) sum += p->residual[at + i];
-        p->c[at + i] = p->relu && !(sum > 0) ? 0 : sum;
-    }
-}
-
-VEC_INLINE void write_row(const cpu_product *p, const panels *b, int64_t row, const vec *sums, const int vectors,
-                          const int64_t width)
-{
-    for (int v = 0; v < vectors; ++v) {
-        const int64_t column = b->column + v * VEC_FLOATS, at = row * p->columns + column;
-        const int64_t left = width - v * VEC_FLOATS;
-        if (left >= VEC_FLOATS) {
-            write_vector(p, at, column, sums[v]);
-            continue;
-        }
-        float some[VEC_FLOATS];
-        vec_store(some, sums[v]);
-        write_some(p, at, column, some, left);
-    }
-}
-
 /*
  * R rows by P panels of V vectors. `width` is b->width, as a constant where it is one, and rows are reached in threes
  * from four pointers: the loop has few registers for addresses.
@@ -69,9 +31,9 @@ VEC_INLINE void write_row(const cpu_product *p, const panels *b, int64_t row, co
 VEC_INLINE void tile(const cpu_product *p, const panels *b, int64_t row, const int R, const int P, const int V,
                      const int64_t width)
 {
-    vec sums[TALL][4];
+    tile_sums sums;
     const int64_t inner = p->inner, second = width * inner;
-    const float *values = b->values, *a = p->a + row * inner, *a3 = a + 3 * inner, *a6 = a + 6 * inner,
+    const float *values = b->values, *a = (const float *)p->a + row * inner, *a3 = a + 3 * inner, *a6 = a + 6 * inner,
                 *a9 = a + 9 * inner, *next = b->next;
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < P * V; ++v)
@@ -92,8 +54,7 @@ VEC_INLINE void tile(const cpu_product *p, const panels *b, int64_t row, const i
                 sums[r][v] += w[v] * base[r % 3 * inner];
         }
     }
-    for (int r = 0; r < R; ++r)
-        write_row(p, b, row + r, sums[r], P * V, P == 1 ? width : P * V * VEC_FLOATS);
+    write_tile(p, row, b->column, sums, R, P * V, P == 1 ? width : P * V * VEC_FLOATS);
 }
 
 /* Any number of rows up to LOW, with the register tile made for it. */
@@ -168,7 +129,8 @@ void KERNEL(product)(const cpu_product *p, int64_t first, int64_t end, int64_t f
 {
     for (int64_t i = first_panel; i < end_panel; ++i) {
         const int64_t column = i * PANEL, left = p->columns - column;
-        panels b = {p->b + column * p->inner, column, left < PANEL ? left : PANEL, NULL, 0};
+        const float *values = (const float *)p->b + (column - p->first_column) * p->inner;
+        panels b = {values, column, left < PANEL ? left : PANEL, NULL, 0};
         if (left < PANEL) {
             narrow_panel(p, &b, first, end);
             continue;

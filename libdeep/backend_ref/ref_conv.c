@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Convolutions. A tap (a, b) of the kernel meets output (h, w) at input (h stride - top + a, w stride - left + b). */
-#include "backend_ref/ref.h"
+#include "backend_ref/ref_kernel.h"
 
 #include <string.h>
 
@@ -38,7 +38,8 @@ static double relu_if(bool relu, double value)
     return relu && value < 0 ? 0 : value;
 }
 
-static double conv_at(const window *k, const real *x, const real *w, int64_t n, int64_t h, int64_t v, int64_t o)
+static double conv_at(const window *k, const real *x, const ref_kernel *kernel, int64_t n, int64_t h, int64_t v,
+                      int64_t o)
 {
     double sum = 0;
     int64_t row, column;
@@ -46,9 +47,8 @@ static double conv_at(const window *k, const real *x, const real *w, int64_t n, 
         for (int64_t b = 0; b < k->w->shape[1]; ++b) {
             if (!tap(k, h, v, a, b, &row, &column)) continue;
             const real *from = x + ref_at(k->x, n, row, column, 0);
-            const real *weights = w + ref_at(k->w, a, b, 0, o);
             for (int64_t i = 0; i < k->x->shape[3]; ++i)
-                sum += (double)from[i] * (double)weights[i * k->w->shape[3]];
+                sum += ref_weigh(kernel, (double)from[i], a * k->w->shape[1] + b, i, o);
         }
     return sum;
 }
@@ -69,6 +69,8 @@ static double epilogue(const deep_call *call, int next, double sum, int64_t posi
 void REF_NAME(conv2d)(const deep_call *call)
 {
     const window k = window_of(call, call->in[0], call->in[1], call->out[0]);
+    const ref_kernel kernel = ref_kernel_of(call, 1, 2);
+    const int next = kernel.quantization == NULL ? 2 : 3;
     real *y = call->dst[0];
     for (int64_t n = 0; n < k.y->shape[0]; ++n)
         for (int64_t h = 0; h < k.y->shape[1]; ++h)
@@ -76,7 +78,7 @@ void REF_NAME(conv2d)(const deep_call *call)
                 for (int64_t o = 0; o < k.y->shape[3]; ++o) {
                     const int64_t position = ref_at(k.y, n, h, w, o);
                     y[position] =
-                        (real)epilogue(call, 2, conv_at(&k, call->src[0], call->src[1], n, h, w, o), position, o);
+                        (real)epilogue(call, next, conv_at(&k, call->src[0], &kernel, n, h, w, o), position, o);
                 }
 }
 
@@ -151,8 +153,9 @@ void REF_NAME(depthwise)(const deep_call *call)
 void REF_NAME(separable)(const deep_call *call)
 {
     const window k = window_of(call, call->in[0], call->in[1], call->out[0]);
+    const ref_kernel pointwise = ref_kernel_of(call, 2, 3);
+    const int next = pointwise.quantization == NULL ? 3 : 4;
     const int64_t inner = call->in[2]->shape[2], outputs = call->in[2]->shape[3];
-    const real *pointwise = call->src[2];
     real *y = call->dst[0];
     for (int64_t n = 0; n < k.y->shape[0]; ++n)
         for (int64_t h = 0; h < k.y->shape[1]; ++h)
@@ -161,8 +164,8 @@ void REF_NAME(separable)(const deep_call *call)
                     const int64_t position = ref_at(k.y, n, h, w, o);
                     double sum = 0;
                     for (int64_t i = 0; i < inner; ++i)
-                        sum += (double)(real)depthwise_at(&k, call, n, h, w, i) * (double)pointwise[i * outputs + o];
-                    y[position] = (real)epilogue(call, 3, sum, position, o);
+                        sum += ref_weigh(&pointwise, (double)(real)depthwise_at(&k, call, n, h, w, i), 0, i, o);
+                    y[position] = (real)epilogue(call, next, sum, position, o);
                 }
 }
 

@@ -36,7 +36,7 @@ static deep_status check_options(const deep_context_options *options)
     DEEP_REQUIRE((options->alloc == NULL) == (options->free == NULL), "alloc and free go together");
     DEEP_REQUIRE(options->threads >= 0 && options->threads <= MAX_THREADS, "threads is %" PRId32 ", not 0 to %d",
                  options->threads, MAX_THREADS);
-    DEEP_REQUIRE(options->isa >= DEEP_ISA_AUTO && options->isa <= DEEP_ISA_AVX512,
+    DEEP_REQUIRE(options->isa >= DEEP_ISA_AUTO && options->isa <= DEEP_ISA_AVX512_BF16,
                  "isa %" PRId32 " is not one of DEEP_ISA", options->isa);
     DEEP_REQUIRE(options->max_pixels >= 0 && options->max_side >= 0 && options->max_decoder_bytes >= 0 &&
                      options->max_image_bytes >= 0 && options->max_model_bytes >= 0,

@@ -45,6 +45,22 @@ int64_t deep__value_elements(const deep_value_info *value)
     return count;
 }
 
+static int64_t round_up(int64_t count, int64_t step)
+{
+    return (count + step - 1) / step * step;
+}
+
+int64_t deep__kernel_floats(int32_t dtype, int32_t rank, const int64_t *shape)
+{
+    int64_t inner = 1;
+    for (int32_t axis = 0; axis + 1 < rank; ++axis)
+        inner *= shape[axis];
+    const int64_t columns = shape[rank - 1];
+    if (dtype != DEEP_DTYPE_BF16 && dtype != DEEP_DTYPE_I8) return inner * columns;
+    const int64_t bytes = round_up(inner, 4) * (int64_t)deep__dtype_size(dtype) + (dtype == DEEP_DTYPE_I8 ? 4 : 0);
+    return round_up(columns, 16) * bytes / 4;
+}
+
 static deep_status value_bytes(deep_value_info *info)
 {
     info->bytes = deep__dtype_size(info->dtype);
@@ -84,7 +100,13 @@ deep_value deep__graph_input(deep_graph *graph, int32_t index, int32_t dtype, in
 deep_value deep__graph_place(deep_graph *graph, enum deep_segment segment, size_t offset, int32_t rank,
                              const int64_t *shape)
 {
-    return append_value(graph, describe(graph->real, rank, shape, (int32_t)segment, offset));
+    return deep__graph_place_as(graph, segment, offset, graph->real, rank, shape);
+}
+
+deep_value deep__graph_place_as(deep_graph *graph, enum deep_segment segment, size_t offset, int32_t dtype,
+                                int32_t rank, const int64_t *shape)
+{
+    return append_value(graph, describe(dtype, rank, shape, (int32_t)segment, offset));
 }
 
 static deep_status append_node(deep_graph *graph, deep_node *node)

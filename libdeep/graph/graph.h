@@ -140,6 +140,10 @@ deep_value deep__graph_input(deep_graph *graph, int32_t index, int32_t dtype, in
 deep_value deep__graph_place(deep_graph *graph, enum deep_segment segment, size_t offset, int32_t rank,
                              const int64_t *shape);
 
+/* The same for a kernel of another type: `shape` says what it is, not how its backend lays it out. */
+deep_value deep__graph_place_as(deep_graph *graph, enum deep_segment segment, size_t offset, int32_t dtype,
+                                int32_t rank, const int64_t *shape);
+
 /* Appends a node, infers its outputs, returns the first (DEEP_NO_VALUE when there is none, or after a failure). */
 deep_value deep__graph_add(deep_graph *graph, deep_op op, const deep_attr *attr, const deep_value *inputs,
                            int32_t count);
@@ -159,6 +163,12 @@ static inline const deep_value_info *deep__graph_value(const deep_graph *graph, 
 const char *deep__op_name(deep_op op);
 bool deep__op_in_place(deep_op op);
 int64_t deep__value_elements(const deep_value_info *value);
+
+/*
+ * Floats of memory for a parameter. BF16 and I8 kernels (last axes: in, out) have room for whatever a backend packs
+ * them into: rows in fours, columns in sixteens, and with I8 an i32 for each column.
+ */
+int64_t deep__kernel_floats(int32_t dtype, int32_t rank, const int64_t *shape);
 
 /* Checks a node's inputs and fills the type and shape of its outputs (infer.c). */
 deep_status deep__infer(const deep_graph *graph, deep_node *node, deep_value_info outputs[DEEP_NODE_OUTPUTS]);

@@ -87,15 +87,26 @@ static deep_status expect_epilogue(const rule_call *call, int32_t next, int64_t 
     return expect(call, "number of inputs", call->node->input_count, next + ((epilogue & DEEP_EPILOGUE_ADD) != 0));
 }
 
+/* An I8 kernel's quantization follows it as operand `next`; returns the operand after that. */
+static deep_status expect_quantization(const rule_call *call, const deep_value_info *w, int32_t *next)
+{
+    if (w->dtype != DEEP_DTYPE_I8) return DEEP_OK;
+    if (call->node->input_count <= *next)
+        return fail_shape(call, "number of inputs", call->node->input_count, *next + 1);
+    return expect_vector(call, (*next)++, 2 * w->shape[w->rank - 2] + w->shape[w->rank - 1]);
+}
+
 static deep_status infer_conv2d(const rule_call *call)
 {
+    int32_t next = 2;
     const deep_value_info *x = in(call, 0), *w = in(call, 1);
     DEEP_TRY(expect(call, "rank of x", x->rank, 4));
     DEEP_TRY(expect(call, "rank of w", w->rank, 4));
     DEEP_TRY(expect(call, "input channels of w", w->shape[2], x->shape[3]));
     DEEP_TRY(
         windowed(call, w->shape[0], w->shape[1], call->node->attr.conv.stride, call->node->attr.conv.pad, w->shape[3]));
-    return expect_epilogue(call, 2, w->shape[3]);
+    DEEP_TRY(expect_quantization(call, w, &next));
+    return expect_epilogue(call, next, w->shape[3]);
 }
 
 /* Of a separable convolution of x. */
@@ -111,11 +122,13 @@ static deep_status expect_kernels(const rule_call *call, const deep_value_info *
 
 static deep_status infer_separable(const rule_call *call)
 {
+    int32_t next = 3;
     const deep_value_info *x = in(call, 0), *w = in(call, 1), *pointwise = in(call, 2);
     DEEP_TRY(expect_kernels(call, x, w, pointwise));
     DEEP_TRY(windowed(call, w->shape[0], w->shape[1], call->node->attr.conv.stride, call->node->attr.conv.pad,
                       pointwise->shape[3]));
-    return expect_epilogue(call, 3, pointwise->shape[3]);
+    DEEP_TRY(expect_quantization(call, pointwise, &next));
+    return expect_epilogue(call, next, pointwise->shape[3]);
 }
 
 /* The operands of the norm on the input, of which `next` is the first. */
@@ -282,7 +295,9 @@ static deep_status infer_dense(const rule_call *call)
     DEEP_TRY(expect(call, "rank of x", x->rank, 2));
     DEEP_TRY(expect(call, "rank of w", w->rank, 2));
     DEEP_TRY(expect(call, "inputs of w", w->shape[0], x->shape[1]));
+    int32_t next = 3;
     DEEP_TRY(expect_vector(call, 2, w->shape[1]));
+    DEEP_TRY(expect_quantization(call, w, &next));
     set_shape(&call->out[0], x->dtype, 2, x->shape[0], w->shape[1], 0, 0);
     return DEEP_OK;
 }

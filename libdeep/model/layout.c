@@ -2,6 +2,7 @@
 #include "layout.h"
 
 #include "backend/registry.h"
+#include "base/bf16.h"
 #include "data/workers.h"
 
 #include <stdatomic.h>
@@ -31,14 +32,64 @@ void deep__model_release_plain(const deep_model *model)
     pthread_mutex_unlock(&mutable(model)->lock);
 }
 
+/* Whether sessions pack it, and unpacking makes it plain again: kernels of other types are packed for good. */
 static bool is_packable(const deep_param_spec *spec)
 {
-    return spec->rank == 4 && spec->shape[0] == 1 && spec->shape[1] == 1 && !spec->depthwise;
+    return spec->dtype == DEEP_DTYPE_F32 && spec->rank == 4 && spec->shape[0] == 1 && spec->shape[1] == 1 &&
+           !spec->depthwise;
 }
 
-static void convert(const deep_model *model, const deep_param_spec *spec, float *to, const float *from, bool back)
+static void convert(const deep_model *model, int32_t index, void *to, const void *from, bool back)
 {
-    model->context->backend->pack(model->context->isa, to, from, spec->shape[2], spec->shape[3], back);
+    const deep_param_spec *spec = &model->params.specs[index];
+    const int64_t channels = spec->shape[spec->rank - 2], columns = spec->shape[spec->rank - 1];
+    const deep_packing packing = {
+        .dtype = spec->dtype,
+        .inner = spec->elements / columns,
+        .columns = columns,
+        .zero = spec->dtype == DEEP_DTYPE_I8 ? deep__model_values(model, index + 1) + channels : NULL,
+        .channels = channels,
+    };
+    model->context->backend->pack(model->context->isa, &packing, to, from, back);
+}
+
+void deep__model_put_kernel(deep_model *model, int32_t index, const void *plain)
+{
+    const deep_param_spec *spec = &model->params.specs[index];
+    if (deep__model_can_pack(model))
+        convert(model, index, deep__model_values(model, index), plain, false);
+    else
+        memcpy(deep__model_values(model, index), plain, (size_t)spec->elements * deep__dtype_size(spec->dtype));
+}
+
+void deep__model_get_kernel(const deep_model *model, int32_t index, void *plain)
+{
+    const deep_param_spec *spec = &model->params.specs[index];
+    if (deep__model_can_pack(model))
+        convert(model, index, plain, deep__model_values(model, index), true);
+    else
+        memcpy(plain, deep__model_values(model, index), (size_t)spec->elements * deep__dtype_size(spec->dtype));
+}
+
+/* The kernel's values stand at the end of `values` and become floats from its beginning on. */
+static void widen(const deep_model *model, int32_t index, float *values)
+{
+    const deep_param_spec *spec = &model->params.specs[index];
+    const int64_t channels = spec->shape[spec->rank - 2], columns = spec->shape[spec->rank - 1];
+    const char *end = (const char *)(values + spec->elements);
+    if (spec->dtype == DEEP_DTYPE_BF16) {
+        const char *from = end - spec->elements * 2;
+        for (int64_t i = 0; i < spec->elements; ++i) {
+            uint16_t half;
+            memcpy(&half, from + 2 * i, sizeof half);
+            values[i] = deep__bf16_widen(half);
+        }
+        return;
+    }
+    const int8_t *from = (const int8_t *)end - spec->elements;
+    const float *inverse = deep__model_values(model, index + 1), *scale = inverse + 2 * channels;
+    for (int64_t i = 0; i < spec->elements; ++i)
+        values[i] = (float)from[i] * scale[i % columns] * inverse[i / columns % channels];
 }
 
 enum { MAX_CONVERTERS = 4 }; /* threads: copying is bound by memory, and each has a kernel's room */
@@ -61,7 +112,7 @@ static deep_status convert_some(void *user, size_t thread)
         float *values = deep__model_values(c->model, i);
         if (!is_packable(spec)) continue;
         memcpy(from, values, (size_t)spec->elements * sizeof *from);
-        convert(c->model, spec, values, from, c->back);
+        convert(c->model, i, values, from, c->back);
     }
     return DEEP_OK;
 }
@@ -74,6 +125,7 @@ static deep_status convert_all(deep_model *model, bool back)
         const deep_param_spec *spec = &model->params.specs[i];
         if (is_packable(spec) && spec->elements > c.largest) c.largest = spec->elements;
     }
+    if (c.largest == 0) return DEEP_OK;
     const deep_allocator *allocator = &model->context->allocator;
     const size_t threads = model->context->threads < MAX_CONVERTERS ? (size_t)model->context->threads : MAX_CONVERTERS;
     DEEP_TRY(deep__alloc(&c.room, allocator, (size_t)c.largest * threads, sizeof *c.room, "kernels to be packed"));
@@ -102,9 +154,15 @@ void deep__model_copy_plain(const deep_model *model, int32_t index, float *value
 {
     const deep_param_spec *spec = &model->params.specs[index];
     const float *from = deep__model_values(model, index);
+    if (spec->dtype != DEEP_DTYPE_F32) {
+        const size_t bytes = (size_t)spec->elements * deep__dtype_size(spec->dtype);
+        deep__model_get_kernel(model, index, (char *)(values + spec->elements) - bytes);
+        widen(model, index, values);
+        return;
+    }
     pthread_mutex_lock(&mutable(model)->lock); /* a session may be about to pack */
     if (model->packed && is_packable(spec))
-        convert(model, spec, values, from, true);
+        convert(model, index, values, from, true);
     else
         memcpy(values, from, (size_t)spec->elements * sizeof *values);
     pthread_mutex_unlock(&mutable(model)->lock);

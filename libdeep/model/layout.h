@@ -5,6 +5,7 @@
 /*
  * How the weights stand in memory: plain, or with their 1x1 kernels packed as the backend multiplies them fastest.
  * Sessions want them packed, whoever owns the model alone gets them plain; there is only ever one copy.
+ * BF16 and I8 kernels, whose models are never trained, are packed from the beginning.
  */
 #include "model/model.h"
 
@@ -24,7 +25,14 @@ deep_status deep__model_pack(const deep_model *model);
 /* Makes them plain again. The caller has the model alone. */
 deep_status deep__model_unpack(deep_model *model);
 
-/* Copies the plain values of parameter `index`. The caller shares the model. */
+/*
+ * Stores a BF16 or I8 kernel from its plain elements, or gives these back. An I8 kernel's quantization, the parameter
+ * behind it, must be there first. The model is the caller's alone to put, shared to get.
+ */
+void deep__model_put_kernel(deep_model *model, int32_t index, const void *plain);
+void deep__model_get_kernel(const deep_model *model, int32_t index, void *plain);
+
+/* Copies the plain values of parameter `index` as floats. The caller shares the model. */
 void deep__model_copy_plain(const deep_model *model, int32_t index, float *values);
 
 #endif

@@ -48,6 +48,13 @@ static deep_status check_arch(const deep_arch *arch)
                  arch->epsilon);
     DEEP_REQUIRE(arch->padding == DEEP_PADDING_SAME || arch->padding == DEEP_PADDING_SYMMETRIC,
                  "padding %" PRId32 " is not one of DEEP_PADDING", arch->padding);
+    DEEP_REQUIRE(arch->kernel_count >= 0 && (arch->kernel_count == 0) == (arch->kernel_dtypes == NULL),
+                 "%" PRId32 " kernel types, but no list of them", arch->kernel_count);
+    for (int32_t i = 0; i < arch->kernel_count; ++i) {
+        const int32_t dtype = arch->kernel_dtypes[i];
+        DEEP_REQUIRE(dtype == DEEP_DTYPE_F32 || dtype == DEEP_DTYPE_BF16 || dtype == DEEP_DTYPE_I8,
+                     "kernel %" PRId32 " has the type %" PRId32 ", not f32, bf16 or i8", i, dtype);
+    }
     return DEEP_OK;
 }
 
@@ -60,7 +67,11 @@ deep_status deep__network_build(deep_network *net, deep_graph *graph, const deep
     const int64_t shape[4] = {batch, arch->input_size, arch->input_size, 3};
     net->input = deep__graph_input(graph, DEEP_INPUT_IMAGES, graph->real, 4, shape);
     deep__xception_build(net, arch);
-    return graph->status;
+    DEEP_TRY(graph->status);
+    DEEP_REQUIRE(arch->kernel_count == 0 || arch->kernel_count == net->params.kernels,
+                 "%" PRId32 " kernel types given, the architecture has %" PRId32 " kernels", arch->kernel_count,
+                 net->params.kernels);
+    return DEEP_OK;
 }
 
 void deep__network_free(deep_network *net)

@@ -11,10 +11,13 @@ typedef struct deep_arch {
     int32_t head;       /* DEEP_HEAD_* */
     int32_t classes;
     int32_t middle_blocks;
-    double width;    /* multiplier of every channel count */
-    double dropout;  /* before the last dense layer */
-    double epsilon;  /* of batch norm */
-    int32_t padding; /* DEEP_PADDING_* */
+    double width;                 /* multiplier of every channel count */
+    double dropout;               /* before the last dense layer */
+    double epsilon;               /* of batch norm */
+    int32_t padding;              /* DEEP_PADDING_* */
+    int32_t kernel_count;         /* of `kernel_dtypes` */
+    const uint8_t *kernel_dtypes; /* DEEP_DTYPE_F32, BF16 or I8 for each kernel that is not depthwise, in network order;
+                                     NULL = all F32. The model's */
 } deep_arch;
 
 typedef struct deep_param_spec {
@@ -23,6 +26,7 @@ typedef struct deep_param_spec {
     int32_t rank;
     int64_t shape[4]; /* Keras's layout */
     int64_t elements;
+    int32_t dtype;  /* that it is stored in */
     int64_t offset; /* in floats, in the model's one buffer; multiples of 16 */
     bool head;      /* not backbone */
     bool depthwise;
@@ -32,6 +36,7 @@ typedef struct deep_param_list {
     deep_param_spec *specs;
     int32_t count;
     int64_t elements;      /* of the buffer, padding included */
+    int32_t kernels;       /* that are not depthwise */
     int64_t multiply_adds; /* of one image's forward pass */
 } deep_param_list;
 

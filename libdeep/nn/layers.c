@@ -3,6 +3,7 @@
 
 #include <deep/model.h>
 #include <stdio.h>
+#include <string.h>
 
 static const double BN_MOMENTUM = 0.99; /* keras.applications.Xception: Keras's default */
 
@@ -28,24 +29,49 @@ static deep_status append_param(deep_network *net, const deep_param_spec *spec, 
     net->params.specs[count] = *spec;
     net->values[count] = value;
     net->params.count++;
-    net->params.elements += (spec->elements + PARAM_ALIGNMENT - 1) / PARAM_ALIGNMENT * PARAM_ALIGNMENT;
+    const int64_t floats = deep__kernel_floats(spec->dtype, spec->rank, spec->shape);
+    net->params.elements += (floats + PARAM_ALIGNMENT - 1) / PARAM_ALIGNMENT * PARAM_ALIGNMENT;
     return DEEP_OK;
 }
 
-static deep_value add_param(deep_network *net, const char *layer, const char *suffix, int32_t role, int32_t rank,
-                            const int64_t *shape)
+static deep_value add_typed_param(deep_network *net, const char *layer, const char *suffix, int32_t role, int32_t dtype,
+                                  int32_t rank, const int64_t *shape)
 {
     deep_graph *graph = net->graph;
-    deep_param_spec spec = {.role = role, .rank = rank, .offset = net->params.elements, .head = net->in_head};
+    deep_param_spec spec = {
+        .role = role, .dtype = dtype, .rank = rank, .offset = net->params.elements, .head = net->in_head};
     snprintf(spec.name, sizeof spec.name, "%s.%s", layer, suffix);
-    const deep_value value =
-        deep__graph_place(graph, DEEP_SEGMENT_PARAM, (size_t)spec.offset * real_size(net), rank, shape);
+    const deep_value value = deep__graph_place_as(graph, DEEP_SEGMENT_PARAM, (size_t)spec.offset * real_size(net),
+                                                  dtype == DEEP_DTYPE_F32 ? graph->real : dtype, rank, shape);
     if (graph->status != DEEP_OK) return DEEP_NO_VALUE;
     for (int32_t axis = 0; axis < rank; ++axis)
         spec.shape[axis] = shape[axis];
     spec.elements = deep__value_elements(deep__graph_value(graph, value));
     graph->status = append_param(net, &spec, value);
     return value;
+}
+
+static deep_value add_param(deep_network *net, const char *layer, const char *suffix, int32_t role, int32_t rank,
+                            const int64_t *shape)
+{
+    return add_typed_param(net, layer, suffix, role, DEEP_DTYPE_F32, rank, shape);
+}
+
+/* A kernel in its storage type, and its quantization (DEEP_NO_VALUE when it has none). Its last axes are in and out. */
+static deep_value add_kernel(deep_network *net, const char *layer, const char *suffix, int32_t rank,
+                             const int64_t *shape, deep_value *quantization)
+{
+    const deep_arch *arch = net->arch;
+    const int32_t index = net->params.kernels++;
+    const int32_t dtype = index < arch->kernel_count ? arch->kernel_dtypes[index] : DEEP_DTYPE_F32;
+    const deep_value w = add_typed_param(net, layer, suffix, DEEP_ROLE_KERNEL, dtype, rank, shape);
+    *quantization = DEEP_NO_VALUE;
+    if (dtype != DEEP_DTYPE_I8) return w;
+    const int64_t length = 2 * shape[rank - 2] + shape[rank - 1];
+    char name[64];
+    snprintf(name, sizeof name, "%.*squantization", (int)(strlen(suffix) - strlen("kernel")), suffix);
+    *quantization = add_param(net, layer, name, DEEP_ROLE_QUANTIZATION, 1, &length);
+    return w;
 }
 
 deep_activation deep__layer_output(deep_network *net, deep_activation x, const char *name)
@@ -82,10 +108,12 @@ static deep_activation convolve(deep_network *net, deep_activation x, const char
                                 int32_t window, int32_t stride, bool same, int64_t channels)
 {
     const int64_t shape[4] = {window, window, extent(net, x, 3), channels};
-    const deep_value w = add_param(net, name, suffix, DEEP_ROLE_KERNEL, 4, shape);
+    deep_value quantization;
+    const deep_value w = add_kernel(net, name, suffix, 4, shape, &quantization);
     deep_attr attr = {.conv = {.stride = stride}};
     if (same) pad_same(net, x, window, stride, attr.conv.pad);
-    return DEEP_GRAPH_ADD(net->graph, DEEP_OP_CONV2D, &attr, x, w);
+    const deep_value operands[] = {x, w, quantization};
+    return deep__graph_add(net->graph, DEEP_OP_CONV2D, &attr, operands, quantization == DEEP_NO_VALUE ? 2 : 3);
 }
 
 deep_activation deep__layer_conv2d(deep_network *net, deep_activation x, const char *name, int32_t window,
@@ -162,9 +190,13 @@ deep_activation deep__layer_global_average_pool(deep_network *net, deep_activati
 deep_activation deep__layer_dense(deep_network *net, deep_activation x, const char *name, int64_t outputs)
 {
     const int64_t shape[2] = {extent(net, x, 1), outputs};
-    const deep_value w = add_param(net, name, "kernel", DEEP_ROLE_KERNEL, 2, shape);
+    deep_value quantization;
+    const deep_value w = add_kernel(net, name, "kernel", 2, shape, &quantization);
     const deep_value bias = add_param(net, name, "bias", DEEP_ROLE_BIAS, 1, &outputs);
-    return deep__layer_output(net, DEEP_GRAPH_ADD(net->graph, DEEP_OP_DENSE, NULL, x, w, bias), name);
+    const deep_value operands[] = {x, w, bias, quantization};
+    const deep_activation y =
+        deep__graph_add(net->graph, DEEP_OP_DENSE, NULL, operands, quantization == DEEP_NO_VALUE ? 3 : 4);
+    return deep__layer_output(net, y, name);
 }
 
 deep_activation deep__layer_dropout(deep_network *net, deep_activation x, double rate)

@@ -11,10 +11,13 @@
 /* A case builds its op on graph inputs that hold random numbers; what they are is said by `kind`. */
 enum op_input_kind {
     OP_INPUT_NONE,
-    OP_INPUT_ANY,      /* uniform in -1 .. 1 */
-    OP_INPUT_POSITIVE, /* uniform in 0.5 .. 1.5: variances */
-    OP_INPUT_LABELS,   /* i32 class indices */
-    OP_INPUT_COUNTER   /* i64 {seed, step} */
+    OP_INPUT_ANY,         /* uniform in -1 .. 1 */
+    OP_INPUT_POSITIVE,    /* uniform in 0.5 .. 1.5: variances */
+    OP_INPUT_LABELS,      /* i32 class indices */
+    OP_INPUT_COUNTER,     /* i64 {seed, step} */
+    OP_INPUT_BF16,        /* a kernel */
+    OP_INPUT_I8,          /* a kernel, and ... */
+    OP_INPUT_QUANTIZATION /* ... what belongs to it */
 };
 
 typedef struct op_input {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "op_graph.h"
 
+#include "base/bf16.h"
 #include "base/rng.h"
 #include "graph/autodiff.h"
 #include "graph/memory_plan.h"
@@ -69,9 +70,15 @@ int64_t op_graph_elements(const op_graph *g, deep_value value)
     return deep__value_elements(deep__graph_value(&g->graph, value));
 }
 
+static bool is_narrow(const op_input *input)
+{
+    return input->kind == OP_INPUT_BF16 || input->kind == OP_INPUT_I8;
+}
+
 static void fill_input(op_graph *g, const op_case *c, int32_t k, int32_t classes)
 {
     const deep_value value = g->inputs[k];
+    if (is_narrow(&c->inputs[k])) return; /* filled by whoever packs it */
     for (int64_t i = 0; i < op_graph_elements(g, value); ++i) {
         const uint32_t word = deep__rng(7, DEEP_RNG_SYNTH, (uint64_t)i, (uint32_t)k).word[0];
         const double uniform = (double)deep__rng_uniform(word);
@@ -101,15 +108,29 @@ static void add_gradient(op_graph *g, const op_case *c)
     }
 }
 
+static int32_t dtype_of(enum op_input_kind kind, int32_t real)
+{
+    switch (kind) {
+    case OP_INPUT_LABELS:
+        return DEEP_DTYPE_I32;
+    case OP_INPUT_COUNTER:
+        return DEEP_DTYPE_I64;
+    case OP_INPUT_BF16:
+        return DEEP_DTYPE_BF16;
+    case OP_INPUT_I8:
+        return DEEP_DTYPE_I8;
+    default:
+        return real;
+    }
+}
+
 static void build(op_graph *g, const op_case *c, int32_t real, bool gradient)
 {
     deep_attr attr = c->attr;
     if (c->op == DEEP_OP_FILL) attr.fill.dtype = real;
     if (c->op == DEEP_OP_CAST) attr.cast.dtype = real;
     for (int32_t k = 0; k < 7 && c->inputs[k].kind != OP_INPUT_NONE; ++k) {
-        const int32_t dtype = c->inputs[k].kind == OP_INPUT_LABELS    ? DEEP_DTYPE_I32
-                              : c->inputs[k].kind == OP_INPUT_COUNTER ? DEEP_DTYPE_I64
-                                                                      : real;
+        const int32_t dtype = dtype_of(c->inputs[k].kind, real);
         g->inputs[k] = deep__graph_input(&g->graph, k, dtype, c->inputs[k].rank, c->inputs[k].shape);
         g->input_count = k + 1;
     }
@@ -141,7 +162,9 @@ static void open_with(op_graph *g, const op_case *c, const deep_backend *backend
     const int64_t classes = g->input_count > 0 ? deep__graph_value(&g->graph, g->inputs[0])->shape[1] : 0;
     for (int32_t k = 0; k < g->input_count; ++k) {
         /* whoever reads a packed kernel looks further */
-        g->base[DEEP_SEGMENT_INPUT + k] = host_alloc(NULL, deep__graph_value(&g->graph, g->inputs[k])->bytes + 64);
+        const deep_value_info *info = deep__graph_value(&g->graph, g->inputs[k]);
+        const size_t packed = (size_t)deep__kernel_floats(info->dtype, info->rank, info->shape) * sizeof(float);
+        g->base[DEEP_SEGMENT_INPUT + k] = host_alloc(NULL, (info->bytes > packed ? info->bytes : packed) + 64);
         fill_input(g, c, k, (int32_t)classes);
     }
     if (g->dy == DEEP_NO_VALUE) return;
@@ -158,22 +181,119 @@ void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, i
     open_with(g, c, backend, real, &options, gradient);
 }
 
+/* The operand that is a kernel, or -1. */
+static int32_t kernel_operand(const op_case *c)
+{
+    if (c->op == DEEP_OP_SEPARABLE) return 2;
+    return c->op == DEEP_OP_CONV2D || c->op == DEEP_OP_DENSE ? 1 : -1;
+}
+
+static deep_packing packing_of(const op_input *kernel)
+{
+    deep_packing packing = {.dtype = dtype_of(kernel->kind, DEEP_DTYPE_F32), .inner = 1};
+    for (int32_t axis = 0; axis + 1 < kernel->rank; ++axis)
+        packing.inner *= kernel->shape[axis];
+    packing.columns = kernel->shape[kernel->rank - 1];
+    packing.channels = kernel->shape[kernel->rank - 2];
+    return packing;
+}
+
+/* Packs `plain` into the graph's kernel, and sees that unpacking gives the same. */
+static void pack_kernel(op_graph *g, int32_t k, const deep_packing *packing, const void *plain, int32_t isa)
+{
+    const size_t bytes = deep__graph_value(&g->graph, g->inputs[k])->bytes;
+    void *kernel = bytes_of(g, g->inputs[k]), *back = host_alloc(NULL, bytes);
+    if (g->backend->pack == NULL) {
+        memcpy(kernel, plain, bytes);
+    } else {
+        g->backend->pack(isa, packing, kernel, plain, false);
+        g->backend->pack(isa, packing, back, kernel, true);
+        ck_assert_mem_eq(back, plain, bytes);
+    }
+    free(back);
+}
+
 bool op_graph_open_packed(op_graph *g, const op_case *c, const deep_backend *backend, int32_t threads, int32_t isa)
 {
     const deep_plan_options options = {sizeof options, threads, isa, true};
-    const int32_t k = c->op == DEEP_OP_SEPARABLE ? 2 : 1;
-    const int64_t *shape = c->inputs[k].shape;
-    if ((c->op != DEEP_OP_SEPARABLE && c->op != DEEP_OP_CONV2D) || shape[0] != 1 || shape[1] != 1) return false;
+    const int32_t k = kernel_operand(c);
+    if (k < 0 || c->op == DEEP_OP_DENSE || c->inputs[k].shape[0] != 1 || c->inputs[k].shape[1] != 1) return false;
     open_with(g, c, backend, DEEP_DTYPE_F32, &options, false);
-    float *kernel = bytes_of(g, g->inputs[k]);
+    const deep_packing packing = packing_of(&c->inputs[k]);
     const size_t bytes = deep__graph_value(&g->graph, g->inputs[k])->bytes;
-    float *plain = host_alloc(NULL, bytes), *back = host_alloc(NULL, bytes);
-    memcpy(plain, kernel, bytes);
-    backend->pack(isa, kernel, plain, shape[2], shape[3], false);
-    backend->pack(isa, back, kernel, shape[2], shape[3], true);
-    ck_assert_mem_eq(back, plain, bytes);
+    float *plain = host_alloc(NULL, bytes);
+    memcpy(plain, bytes_of(g, g->inputs[k]), bytes);
+    pack_kernel(g, k, &packing, plain, isa);
     free(plain);
-    free(back);
+    return true;
+}
+
+/* ---- kernels of other types ---- */
+
+static op_case narrow_case(const op_case *c, int32_t k, int32_t dtype)
+{
+    op_case narrow = *c;
+    narrow.inputs[k].kind = dtype == DEEP_DTYPE_I8 ? OP_INPUT_I8 : OP_INPUT_BF16;
+    if (dtype != DEEP_DTYPE_I8) return narrow;
+    const int32_t at = c->op == DEEP_OP_DENSE ? k + 2 : k + 1, rank = c->inputs[k].rank;
+    memmove(&narrow.inputs[at + 1], &c->inputs[at], (size_t)(6 - at) * sizeof c->inputs[0]);
+    narrow.inputs[at] = (op_input){OP_INPUT_QUANTIZATION, 1, {0}};
+    narrow.inputs[at].shape[0] = 2 * c->inputs[k].shape[rank - 2] + c->inputs[k].shape[rank - 1];
+    return narrow;
+}
+
+static uint32_t word_at(int64_t i, uint32_t stream)
+{
+    return deep__rng(9, DEEP_RNG_SYNTH, (uint64_t)i, stream).word[0];
+}
+
+/* Quarters from -1 to 1 everywhere, so that a depthwise result is up to 144 sixteenths. */
+static void fill_exact(op_graph *g, const op_case *c)
+{
+    for (int32_t k = 0; k < g->input_count; ++k)
+        for (int64_t i = 0; i < op_graph_elements(g, g->inputs[k]) && !is_narrow(&c->inputs[k]); ++i)
+            op_graph_set(g, g->inputs[k], i, (double)deep__rng_below(word_at(i, (uint32_t)k), 9) / 4 - 1);
+}
+
+static const float *fill_quantization(op_graph *g, deep_value value, const deep_packing *packing)
+{
+    float *q = bytes_of(g, value);
+    for (int64_t i = 0; i < packing->channels; ++i) {
+        q[i] = i % 3 == 0 ? 16 : 5;
+        q[packing->channels + i] = (float)(90 + i % 7);
+    }
+    for (int64_t i = 0; i < packing->columns; ++i)
+        q[2 * packing->channels + i] = (float)(1 + i % 5) / 8192;
+    return q + packing->channels;
+}
+
+static void fill_kernel(void *plain, const deep_packing *packing)
+{
+    for (int64_t i = 0; i < packing->inner * packing->columns; ++i) {
+        const int32_t number = (int32_t)deep__rng_below(word_at(i, 77), 255) - 127;
+        if (packing->dtype == DEEP_DTYPE_I8)
+            ((int8_t *)plain)[i] = (int8_t)number;
+        else
+            ((uint16_t *)plain)[i] = deep__bf16_round((float)number / 128);
+    }
+}
+
+bool op_graph_open_narrow(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, int32_t threads,
+                          int32_t isa)
+{
+    const deep_plan_options options = {sizeof options, threads, isa, true};
+    const int32_t k = kernel_operand(c);
+    if (k < 0) return false;
+    const op_case narrow = narrow_case(c, k, dtype);
+    open_with(g, &narrow, backend, DEEP_DTYPE_F32, &options, false);
+    fill_exact(g, &narrow);
+    deep_packing packing = packing_of(&narrow.inputs[k]);
+    for (int32_t i = 0; i < g->input_count; ++i)
+        if (narrow.inputs[i].kind == OP_INPUT_QUANTIZATION) packing.zero = fill_quantization(g, g->inputs[i], &packing);
+    void *plain = host_alloc(NULL, deep__graph_value(&g->graph, g->inputs[k])->bytes);
+    fill_kernel(plain, &packing);
+    pack_kernel(g, k, &packing, plain, isa);
+    free(plain);
     return true;
 }
 

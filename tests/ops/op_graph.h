@@ -10,7 +10,7 @@ enum { OP_VALUES = 32 };
 
 typedef struct op_graph {
     deep_graph graph;
-    deep_value inputs[7];
+    deep_value inputs[8];
     deep_value output;       /* output 0 of the op */
     deep_value dy;           /* a graph input of the output's shape; DEEP_NO_VALUE without gradient */
     deep_value gradients[7]; /* per input */
@@ -26,6 +26,13 @@ void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, i
 
 /* The same in float with the 1x1 kernel packed; false when the case has none. */
 bool op_graph_open_packed(op_graph *g, const op_case *c, const deep_backend *backend, int32_t threads, int32_t isa);
+
+/*
+ * The same with a kernel in BF16 or I8, packed when the backend packs; false when the case has no kernel. All numbers are
+ * few enough bits for every product to be exact in every type, so that backends round alike.
+ */
+bool op_graph_open_narrow(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, int32_t threads,
+                          int32_t isa);
 void op_graph_close(op_graph *g);
 void op_graph_run(op_graph *g, int32_t first, int32_t end);
 

@@ -129,10 +129,24 @@ static void compare_packed(const op_case *c, int32_t threads, int32_t isa)
     op_graph_close(&ref);
 }
 
+static void compare_narrow(const op_case *c, int32_t dtype, int32_t threads, int32_t isa)
+{
+    op_graph cpu, ref;
+    if (!op_graph_open_narrow(&cpu, c, deep__backend_cpu(), dtype, threads, isa)) return;
+    op_graph_open_narrow(&ref, c, deep__backend_ref(), dtype, 1, DEEP_ISA_AUTO);
+    op_graph_run(&ref, 0, ref.graph.node_count);
+    op_graph_run(&cpu, 0, cpu.graph.node_count);
+    compare(&cpu, &ref, ref.output, c->name, dtype == DEEP_DTYPE_I8 ? "output with an i8 kernel" : "output with bf16");
+    op_graph_close(&cpu);
+    op_graph_close(&ref);
+}
+
 static void compare_backends(const op_case *c, int32_t threads, int32_t isa)
 {
     op_graph cpu, ref;
     compare_packed(c, threads, isa);
+    compare_narrow(c, DEEP_DTYPE_BF16, threads, isa);
+    compare_narrow(c, DEEP_DTYPE_I8, threads, isa);
     if (c->op == DEEP_OP_SEPARABLE) return; /* with packed kernels alone */
     op_graph_open(&ref, c, deep__backend_ref(), DEEP_DTYPE_F32, 1, DEEP_ISA_AUTO, c->differentiable);
     op_graph_open(&cpu, c, deep__backend_cpu(), DEEP_DTYPE_F32, threads, isa, c->differentiable);
@@ -150,7 +164,11 @@ START_TEST(cpu_agrees_with_the_reference)
 {
     static const struct {
         int32_t threads, isa;
-    } runs[] = {{1, DEEP_ISA_AUTO}, {2, DEEP_ISA_AUTO}, {3, DEEP_ISA_AVX2}, {2, DEEP_ISA_BASELINE}};
+    } runs[] = {{1, DEEP_ISA_AUTO},
+                {2, DEEP_ISA_AVX512_BF16},
+                {2, DEEP_ISA_AVX512},
+                {3, DEEP_ISA_AVX2},
+                {2, DEEP_ISA_BASELINE}};
     for (size_t r = 0; r < sizeof runs / sizeof runs[0]; ++r)
         compare_backends(&op_cases[_i], runs[r].threads, runs[r].isa);
 }

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Convolutions with packed kernels as products: the rows that meet the kernel (depthwise results, or the windows of a
+ * dense convolution) are made in bands that stay in the second-level caches, in the form that the product wants, and never
+ * stand in memory as a whole.
+ */
+#include "backend_cpu/cpu.h"
+
+#include <string.h>
+
+enum { BAND_BYTES = 5 << 18 }; /* 1.25 MiB over all threads: a whole 19 x 19 x 728 in float */
+
+typedef struct bands {
+    const cpu_run *run;
+    cpu_kernel kernel;
+    cpu_operand operand;
+    const float *inverse, *zero;       /* of a quantized operand, for each input channel */
+    int64_t window[2], width, columns; /* rows, columns of the window; pixels of an input row, of an output row */
+    int64_t channels;                  /* of the input */
+    int64_t rows, step;                /* output rows over all images; of a band */
+    int64_t row_bytes;                 /* that a pixel's operand has */
+    int64_t line_floats;               /* of an input row with its padding, or of a depthwise row */
+    char *operands;                    /* step x columns rows */
+    char *lines;                       /* for each thread, lines_bytes() */
+    float *widened;
+    int64_t first; /* output row of the band in hand */
+    int64_t count; /* of its rows */
+} bands;
+
+/* A thread's memory for one line in float and its window's lines in the operand's form. */
+static int64_t lines_bytes(const bands *b)
+{
+    const bool depthwise = b->run->call->node->op == DEEP_OP_SEPARABLE;
+    if (depthwise) return b->operand == CPU_FLOAT ? 0 : (b->line_floats * 4 + 63) / 64 * 64;
+    return ((1 + b->window[0]) * b->line_floats * 4 + 63) / 64 * 64;
+}
+
+bool deep__cpu_is_packed(const cpu_node *node)
+{
+    const deep_call *call = &node->call;
+    if (call->node->op != DEEP_OP_CONV2D) return false;
+    return call->in[1]->dtype != DEEP_DTYPE_F32 || (node->packed && deep__cpu_is_pointwise(call));
+}
+
+deep_status deep__cpu_separable_prepare(cpu_node *node, const deep_host *host)
+{
+    const bool packed = node->packed || node->call.in[2]->dtype != DEEP_DTYPE_F32;
+    if (packed && deep__cpu_depthwise_common(&node->call)) return DEEP_OK;
+    return host->fail(host->user, DEEP_ERROR_UNSUPPORTED,
+                      "the cpu backend has separable_conv2d for 3x3 windows and packed kernels alone");
+}
+
+/* Everything but addresses. */
+static bands shape_of(const cpu_run *run)
+{
+    const deep_call *call = run->call;
+    bands b = {.run = run, .kernel = deep__cpu_kernel_of(call), .window = {1, 1}, .width = 1, .columns = 1};
+    const deep_value_info *x = call->in[0], *w = b.kernel.info;
+    b.operand = deep__cpu_operand_of(run->node, &b.kernel);
+    b.channels = deep__columns(x);
+    b.rows = x->shape[0];
+    b.line_floats = b.channels;
+    if (call->node->op != DEEP_OP_DENSE) {
+        const int32_t *pad = call->attr->conv.pad;
+        b.width = x->shape[2];
+        b.columns = call->out[0]->shape[2];
+        b.rows *= call->out[0]->shape[1];
+        b.line_floats = (b.width + pad[DEEP_PAD_LEFT] + pad[DEEP_PAD_RIGHT]) * b.channels;
+    }
+    if (call->node->op == DEEP_OP_CONV2D) {
+        b.window[0] = w->shape[0];
+        b.window[1] = w->shape[1];
+    }
+    b.row_bytes = deep__cpu_row_bytes(b.operand, deep__cpu_inner(&b.kernel));
+    const int64_t fitting = BAND_BYTES / (b.columns * b.row_bytes), step = fitting < 2 ? 1 : fitting / 2 * 2;
+    b.step = b.rows < step ? b.rows : step; /* even: the threads share it */
+    return b;
+}
+
+static int64_t operand_bytes(const bands *b)
+{
+    return (b->step * b->columns * b->row_bytes + 63) / 64 * 64;
+}
+
+size_t deep__cpu_bands_scratch(const cpu_node *node)
+{
+    const cpu_run run = {&node->call, node->kernels, NULL, node, node->threads};
+    const bands b = shape_of(&run);
+    return (size_t)(operand_bytes(&b) + node->threads * lines_bytes(&b)) + deep__cpu_widened_bytes(node, &b.kernel);
+}
+
+/* ---- one row of pixels ---- */
+
+/* `pixels` pixels of x in the operand's form. */
+static void convert(const bands *b, void *to, const float *x, int64_t pixels)
+{
+    const cpu_kernels *k = b->run->kernels;
+    switch (b->operand) {
+    case CPU_FLOAT:
+        memcpy(to, x, (size_t)(pixels * b->channels) * sizeof *x);
+        break;
+    case CPU_BF16:
+        k->round_bf16(to, x, pixels * b->channels);
+        break;
+    case CPU_QUANTIZED:
+        k->quantize(to, x, b->inverse, b->zero, pixels, b->channels);
+        break;
+    case CPU_QUANTIZED_WIDE:
+        k->quantize_wide(to, x, b->inverse, b->zero, pixels, b->channels);
+        break;
+    }
+}
+
+static int64_t value_bytes(const bands *b)
+{
+    return b->operand == CPU_QUANTIZED ? 1 : b->operand == CPU_BF16 ? 2 : 4;
+}
+
+/* Depthwise results; pixels whose values do not fill their groups are converted one by one. */
+static void depthwise_pixels(const bands *b, int64_t row, char *to, char *lines)
+{
+    if (b->operand == CPU_FLOAT) {
+        deep__cpu_depthwise_row(b->run, row, (float *)(void *)to);
+        return;
+    }
+    float *line = (float *)(void *)lines;
+    deep__cpu_depthwise_row(b->run, row, line);
+    if (b->channels * value_bytes(b) == b->row_bytes) {
+        convert(b, to, line, b->columns);
+        return;
+    }
+    memset(to, 0, (size_t)(b->columns * b->row_bytes));
+    for (int64_t i = 0; i < b->columns; ++i)
+        convert(b, to + i * b->row_bytes, line + i * b->channels, 1);
+}
+
+/* Input row `h` of image `n` with its padding, converted; rows outside the image are 0. */
+static void padded_line(const bands *b, int64_t n, int64_t h, float *line, char *to)
+{
+    const deep_call *call = b->run->call;
+    const int64_t height = call->in[0]->shape[1], left = call->attr->conv.pad[DEEP_PAD_LEFT],
+                  floats = b->width * b->channels;
+    const bool inside = h >= 0 && h < height;
+    const float *x = (const float *)call->src[0] + (n * height + h) * floats;
+    if (inside && b->line_floats == floats) {
+        convert(b, to, x, b->width);
+        return;
+    }
+    memset(line, 0, (size_t)b->line_floats * sizeof *line);
+    if (inside) memcpy(line + left * b->channels, x, (size_t)floats * sizeof *line);
+    convert(b, to, line, b->line_floats / b->channels);
+}
+
+static void window_pixels(const bands *b, int64_t row, char *to, char *lines)
+{
+    const deep_call *call = b->run->call;
+    const int64_t height = call->out[0]->shape[1], stride = call->attr->conv.stride, n = row / height;
+    const int64_t top = row % height * stride - call->attr->conv.pad[DEEP_PAD_TOP];
+    const int64_t pixel = b->channels * value_bytes(b), line_bytes = b->line_floats * 4, segment = b->window[1] * pixel;
+    char *converted = lines + line_bytes;
+    for (int64_t a = 0; a < b->window[0]; ++a)
+        padded_line(b, n, top + a, (float *)(void *)lines, converted + a * line_bytes);
+    for (int64_t w = 0; w < b->columns; ++w, to += b->row_bytes) {
+        for (int64_t a = 0; a < b->window[0]; ++a)
+            memcpy(to + a * segment, converted + a * line_bytes + w * stride * pixel, (size_t)segment);
+        const int64_t used = b->window[0] * segment;
+        memset(to + used, 0, (size_t)(b->row_bytes - used));
+    }
+}
+
+/* ---- bands ---- */
+
+static void make_rows(const void *context, int64_t part)
+{
+    const bands *b = context;
+    const int64_t threads = b->run->threads, first = b->count * part / threads, end = b->count * (part + 1) / threads;
+    char *lines = b->lines + part * lines_bytes(b);
+    for (int64_t i = first; i < end; ++i) {
+        char *to = b->operands + i * b->columns * b->row_bytes;
+        switch (b->run->call->node->op) {
+        case DEEP_OP_SEPARABLE:
+            depthwise_pixels(b, b->first + i, to, lines);
+            break;
+        case DEEP_OP_DENSE:
+            memset(to, 0, (size_t)b->row_bytes);
+            convert(b, to, (const float *)b->run->call->src[0] + (b->first + i) * b->channels, 1);
+            break;
+        default:
+            window_pixels(b, b->first + i, to, lines);
+            break;
+        }
+    }
+}
+
+/* True when the input is the operand as it stands. */
+static bool is_direct(const bands *b)
+{
+    return b->operand == CPU_FLOAT && b->run->call->node->op == DEEP_OP_CONV2D &&
+           deep__cpu_is_pointwise(b->run->call) && b->run->call->attr->conv.stride == 1;
+}
+
+deep_status deep__cpu_bands(const cpu_run *run)
+{
+    bands b = shape_of(run);
+    char *scratch = run->call->scratch;
+    cpu_product product = deep__cpu_product_of(run->call, &b.kernel);
+    b.operands = scratch;
+    b.lines = scratch + operand_bytes(&b);
+    b.widened = (float *)(void *)(b.lines + run->threads * lines_bytes(&b));
+    if (b.kernel.quantization != 0) {
+        b.inverse = run->call->src[b.kernel.quantization];
+        b.zero = b.inverse + b.channels;
+    }
+    if (is_direct(&b)) {
+        product.a = run->call->src[0];
+        deep__cpu_multiply(run, &product, &b.kernel, b.rows * b.columns, b.widened);
+        return DEEP_OK;
+    }
+    product.a = b.operands;
+    for (; b.first < b.rows; b.first += b.step) {
+        b.count = b.rows - b.first < b.step ? b.rows - b.first : b.step;
+        deep__cpu_parallel(run->threads, run->threads, make_rows, &b);
+        deep__cpu_multiply(run, &product, &b.kernel, b.count * b.columns, b.widened);
+        product.c += b.count * b.columns * product.columns;
+        if (product.residual != NULL) product.residual += b.count * b.columns * product.columns;
+    }
+    return DEEP_OK;
+}
