@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What happens between the start of a process and its first result: bench_start MODEL [THREADS]. Prints, in
- * milliseconds, how long each step took, then the most memory of the process so far, in MB.
+ * milliseconds, how long each step took, and the most memory of the process so far, in MB. The last line is a JSON
+ * object: when the first result was there, in seconds of the clock that all processes share, and the memory then.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <deep/deep.h>
@@ -71,11 +72,13 @@ int main(int argc, char **argv)
     tell("compile", &begin);
     check(deep_session_run(session, input, 1, NULL, result));
     tell("first", &begin);
-    const double total = milliseconds(CLOCK_MONOTONIC) - start;
+    const double total = milliseconds(CLOCK_MONOTONIC) - start, first = start + total;
+    const long memory = megabytes();
     begin = milliseconds(CLOCK_MONOTONIC);
     check(deep_session_run(session, input, 1, NULL, result));
     tell("second", &begin);
     printf("before   %7.2f ms\nin all   %7.2f ms\n", processor, processor + total);
+    printf("{\"first\": %.6f, \"rss\": %ld}\n", 1e-3 * first, memory);
 
     deep_session_free(session);
     deep_model_free(model);
