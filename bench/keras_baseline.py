@@ -31,6 +31,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=0, help="time this many steps and stop")
+    parser.add_argument("--bf16", action="store_true", help="Keras's mixed precision")
     parser.add_argument("--out", default="")
     args = parser.parse_args()
 
@@ -43,6 +44,8 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(args.seed)
+    if args.bf16:
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
     rng = np.random.default_rng(args.seed)
 
     def load(paths):
@@ -62,7 +65,7 @@ def main():
     base = keras.applications.Xception(include_top=False, weights=None, input_shape=(args.size, args.size, 3))
     features = keras.layers.GlobalAveragePooling2D()(base.output)
     hidden = keras.layers.Dense(1024, activation="relu")(features)
-    model = keras.Model(base.input, keras.layers.Dense(count, activation="softmax")(hidden))
+    model = keras.Model(base.input, keras.layers.Dense(count, activation="softmax", dtype="float32")(hidden))
     model.compile(optimizer=keras.optimizers.Adam(1e-3, amsgrad=True, epsilon=1e-7),
                   loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 
@@ -108,6 +111,11 @@ def main():
               "train": len(y), "valid": len(vy), "seconds": time.time() - begin,
               "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "history": history}
     print(json.dumps({key: value for key, value in result.items() if key != "history"}))
+    test_file = os.path.join(args.split, "test.txt")
+    if os.path.exists(test_file):
+        test_paths, test_labels = read_split(test_file, args.images)
+        answers = model.predict((load(test_paths).astype(np.float32) - mean) / 127.5, batch_size=args.batch, verbose=0)
+        result["test_accuracy"] = float((answers.argmax(axis=1) == np.array(test_labels)).mean())
     if args.out:
         with open(args.out, "w", encoding="utf-8") as out:
             json.dump(result, out)
