@@ -9,6 +9,7 @@
 #include <deep/image.h>
 #include <deep/metrics.h>
 #include <deep/model.h>
+#include <deep/quantize.h>
 #include <deep/session.h>
 #include <deep/status.h>
 #include <deep/tensor.h>

@@ -133,7 +133,7 @@ typedef struct deep_model_summary {
     int64_t multiply_adds;        /**< Of one image's forward pass. */
     double batch_norm_epsilon;
     int32_t padding;
-    int32_t reserved; /**< 0 */
+    int32_t dtype; /**< DEEP_DTYPE_* of its kernels, of those with the fewest bits: F32, BF16 or I8. */
 } deep_model_summary;
 
 /** @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT. Shared. Since 0.1. */
@@ -193,7 +193,7 @@ typedef struct deep_param {
     size_t struct_size; /**< sizeof(deep_param), set by the caller */
     const char *name;   /**< Keras's, such as "block5_sepconv1.depthwise_kernel"; borrowed from the model. */
     int32_t role;       /**< DEEP_ROLE_* */
-    int32_t dtype;      /**< DEEP_DTYPE_F32 */
+    int32_t dtype;      /**< DEEP_DTYPE_* that it is stored in: BF16 and I8 for kernels of quantized models. */
     int32_t rank;
     int32_t trainable; /**< 1 when an optimizer changes it. */
     int64_t shape[4];  /**< Keras's layout: kernels HWIO, depthwise HWC1, dense IO. */
@@ -209,7 +209,7 @@ DEEP_API deep_status deep_model_param_info(const deep_model *model, int32_t inde
 DEEP_API int32_t deep_model_param_index(const deep_model *model, const char *name);
 
 /**
- * Copies a parameter out.
+ * Copies a parameter out, as float32 whatever it is stored in.
  *
  * @param[out] values Room for the whole tensor.
  * @param      count  Elements at `values`; must be the tensor's.
@@ -221,7 +221,7 @@ DEEP_API deep_status deep_model_param_read(const deep_model *model, int32_t inde
  * Overwrites a parameter.
  *
  * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (count, a value that is not finite), DEEP_ERROR_STATE (a session or
- *         trainer exists).
+ *         trainer exists), DEEP_ERROR_UNSUPPORTED (the model is quantized).
  * Needs the model alone. Since 0.1.
  */
 DEEP_API deep_status deep_model_param_write(deep_model *model, int32_t index, const float *values, int64_t count);

@@ -10,7 +10,7 @@
 
 bool deep__model_can_pack(const deep_model *model)
 {
-    return model->context->backend->pack != NULL;
+    return model->context->backend != NULL && model->context->backend->pack != NULL;
 }
 
 /* The lock and the layout are not part of what const promises. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "metadata.h"
 
+#include "core/tensor.h"
 #include "data/classes.h"
+#include "kernel_dtypes.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { MAX_CLASSES = 65536 };
+enum { MAX_CLASSES = 65536, MAX_KERNELS = 4096 };
 
 /* ---- words of the document, in the order of the enumerations ---- */
 
@@ -21,9 +23,9 @@ static const char *const filters[] = {[DEEP_FILTER_BILINEAR] = "bilinear",
 static const char *const paddings[] = {[DEEP_PADDING_SAME] = "same", [DEEP_PADDING_SYMMETRIC] = "symmetric", NULL};
 static const char *const fits[] = {[DEEP_FIT_SQUASH] = "squash", [DEEP_FIT_PAD] = "pad", NULL};
 
-static const char *const known_members[] = {"architecture", "classes",       "format",   "library", "metrics",
-                                            "parent",       "preprocessing", "required", "tensors", "temperature",
-                                            "thresholds",   "training",      "user",     NULL};
+static const char *const known_members[] = {"architecture", "classes",       "format",       "library",  "metrics",
+                                            "parent",       "preprocessing", "quantization", "required", "tensors",
+                                            "temperature",  "thresholds",    "training",     "user",     NULL};
 
 static int32_t find_word(const char *const *words, const char *word)
 {
@@ -89,6 +91,39 @@ static deep_status check_required(const deep_json *document)
     return DEEP_OK;
 }
 
+static const int32_t kernel_dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16, DEEP_DTYPE_I8};
+enum { KERNEL_DTYPES = sizeof kernel_dtypes / sizeof kernel_dtypes[0] };
+
+const char *deep__metadata_dtype(int32_t dtype)
+{
+    return deep__dtype_name(dtype);
+}
+
+static deep_status read_kernel_dtype(uint8_t *dtype, const deep_json *list, size_t index)
+{
+    const char *word = deep__json_string(deep__json_at(list, index));
+    if (word == NULL) return deep__fail(DEEP_ERROR_FORMAT, "metadata: kernel_dtypes[%zu] is not a string", index);
+    for (int i = 0; i < KERNEL_DTYPES; ++i) {
+        *dtype = (uint8_t)kernel_dtypes[i];
+        if (strcmp(word, deep__metadata_dtype(*dtype)) == 0) return DEEP_OK;
+    }
+    return deep__fail(DEEP_ERROR_UNSUPPORTED, "metadata: kernel_dtypes[%zu] is \"%s\", unknown here", index, word);
+}
+
+/* Missing = all f32. Whether there are as many as kernels shows when the network is built. */
+static deep_status read_kernel_dtypes(deep_model *model, const deep_json *object)
+{
+    uint8_t dtypes[MAX_KERNELS];
+    const deep_json *list = deep__json_get(object, "kernel_dtypes");
+    const size_t count = deep__json_count(list);
+    if (list == NULL) return DEEP_OK;
+    if (deep__json_kind(list) != DEEP_JSON_ARRAY || count < 1 || count > MAX_KERNELS)
+        return deep__fail(DEEP_ERROR_FORMAT, "metadata: kernel_dtypes is not a list of 1 to %d", MAX_KERNELS);
+    for (size_t i = 0; i < count; ++i)
+        DEEP_TRY(read_kernel_dtype(&dtypes[i], list, i));
+    return deep__model_set_kernel_dtypes(model, dtypes, (int32_t)count);
+}
+
 static deep_status read_architecture(deep_model *model, const deep_json *document)
 {
     const deep_json *object = deep__json_get(document, "architecture");
@@ -107,7 +142,7 @@ static deep_status read_architecture(deep_model *model, const deep_json *documen
     if (model->preprocess.channels == 2)
         return deep__fail(DEEP_ERROR_FORMAT, "metadata: input_channels is 2, not 1 or 3");
     model->preprocess.size = model->arch.input_size;
-    return DEEP_OK;
+    return read_kernel_dtypes(model, object);
 }
 
 static deep_status read_triple(double values[3], const deep_json *object, const char *key, double above)
@@ -208,6 +243,21 @@ static deep_json *member_object(deep_json *document, const char *key)
     return deep__json_set(document, key, deep__json_new_object()) == DEEP_OK ? deep__json_get(document, key) : NULL;
 }
 
+static deep_status write_kernel_dtypes(deep_json *object, const deep_model *model)
+{
+    if (!deep__model_is_quantized(model)) {
+        deep__json_remove(object, "kernel_dtypes"); /* of the model that this one was made from */
+        return DEEP_OK;
+    }
+    deep_json *list = deep__json_new_array();
+    deep_status status = list == NULL ? deep__fail(DEEP_ERROR_OUT_OF_MEMORY, "out of memory: metadata") : DEEP_OK;
+    for (int32_t i = 0; i < model->arch.kernel_count && status == DEEP_OK; ++i)
+        status = deep__json_append(list, deep__json_new_string(deep__metadata_dtype(model->kernel_dtypes[i])));
+    if (status == DEEP_OK) return deep__json_set(object, "kernel_dtypes", list);
+    deep__json_free(list);
+    return status;
+}
+
 static deep_status write_architecture(deep_json *document, const deep_model *model)
 {
     deep_json *object = member_object(document, "architecture");
@@ -220,7 +270,8 @@ static deep_status write_architecture(deep_json *document, const deep_model *mod
     DEEP_TRY(deep__json_set(object, "width", deep__json_new_real(model->arch.width)));
     DEEP_TRY(deep__json_set(object, "dropout", deep__json_new_real(model->arch.dropout)));
     DEEP_TRY(deep__json_set(object, "batch_norm_epsilon", deep__json_new_real(model->arch.epsilon)));
-    return deep__json_set(object, "padding", deep__json_new_string(paddings[model->arch.padding]));
+    DEEP_TRY(deep__json_set(object, "padding", deep__json_new_string(paddings[model->arch.padding])));
+    return write_kernel_dtypes(object, model);
 }
 
 static deep_status write_preprocessing(deep_json *document, const deep_model *model)

@@ -22,6 +22,9 @@ deep_status deep__metadata_set_classes(deep_json *document, const deep_model *mo
 /* The document as it stands in a file, appended to `text`; `checksums` is borrowed, NULL leaves them out. */
 deep_status deep__metadata_write(deep_text *text, const deep_model *model, const deep_json *checksums);
 
+/* The document's word for the type of a kernel: "f32", "bf16", "i8". */
+const char *deep__metadata_dtype(int32_t dtype);
+
 /* Checks version and required members, then fills the model's arch, preprocess, has_mean and classes. */
 deep_status deep__metadata_read(deep_model *model, const deep_json *document);
 

@@ -2,6 +2,8 @@
 #include "model.h"
 
 #include "data/classes.h"
+#include "graph/graph.h"
+#include "kernel_dtypes.h"
 #include "layout.h"
 #include "metadata.h"
 #include "params.h"
@@ -79,7 +81,8 @@ deep_status deep__model_new(deep_model **out, deep_context *context)
 void deep__model_clear_padding(deep_model *model)
 {
     for (int32_t i = 0; i < model->params.count; ++i) {
-        const int64_t end = model->params.specs[i].offset + model->params.specs[i].elements;
+        const deep_param_spec *spec = &model->params.specs[i];
+        const int64_t end = spec->offset + deep__kernel_floats(spec->dtype, spec->rank, spec->shape);
         const int64_t next = i + 1 < model->params.count ? model->params.specs[i + 1].offset : model->params.elements;
         memset(model->values + end, 0, (size_t)(next - end) * sizeof(float));
     }
@@ -210,16 +213,29 @@ deep_status deep_model_create(deep_model **out, deep_context *context, const dee
     return status;
 }
 
+/* Kernels that are always packed stay so: the copy has the same device. */
+static void copy_parameter(deep_model *copy, const deep_model *model, int32_t index)
+{
+    const deep_param_spec *spec = &model->params.specs[index];
+    if (spec->dtype == DEEP_DTYPE_F32) {
+        deep__model_copy_plain(model, index, deep__model_values(copy, index));
+        return;
+    }
+    const int64_t floats = deep__kernel_floats(spec->dtype, spec->rank, spec->shape);
+    memcpy(deep__model_values(copy, index), deep__model_values(model, index), (size_t)floats * sizeof(float));
+}
+
 static deep_status copy_into(deep_model *copy, const deep_model *model)
 {
     copy->arch = model->arch;
+    DEEP_TRY(deep__model_set_kernel_dtypes(copy, model->kernel_dtypes, model->arch.kernel_count));
     copy->preprocess = model->preprocess;
     copy->has_mean = model->has_mean;
     DEEP_TRY(deep__classes_copy(&copy->classes, &model->context->allocator, model->classes));
     DEEP_TRY(deep__json_copy(&copy->document, model->document));
     DEEP_TRY(deep__model_allocate(copy));
     for (int32_t i = 0; i < model->params.count; ++i)
-        deep__model_copy_plain(model, i, deep__model_values(copy, i));
+        copy_parameter(copy, model, i);
     deep__model_clear_padding(copy);
     memcpy(copy->frozen, model->frozen, (size_t)model->params.count);
     return DEEP_OK;
@@ -247,6 +263,7 @@ void deep_model_free(deep_model *model)
     if (model->infer_cache_free != NULL) model->infer_cache_free(model);
     deep_classes_free(model->classes);
     deep__arch_params_free(&model->params, allocator);
+    deep__free(allocator, model->kernel_dtypes);
     deep__free(allocator, model->values);
     deep__free(allocator, model->frozen);
     deep__free(allocator, model->metadata);
@@ -276,11 +293,13 @@ deep_status deep_model_info(const deep_model *model, deep_model_summary *out)
         .multiply_adds = model->params.multiply_adds,
         .batch_norm_epsilon = model->arch.epsilon,
         .padding = model->arch.padding,
+        .dtype = deep__model_dtype(model),
     };
     memcpy(summary.mean, preprocess->mean, sizeof summary.mean);
     memcpy(summary.std, preprocess->std, sizeof summary.std);
     for (int32_t i = 0; i < model->params.count; ++i) {
         const deep_param_spec *spec = &model->params.specs[i];
+        if (spec->role == DEEP_ROLE_QUANTIZATION) continue; /* part of how the kernel is stored */
         summary.parameters += spec->elements;
         if (deep__role_is_trained(spec->role) && !model->frozen[i]) summary.trainable_parameters += spec->elements;
     }
@@ -388,6 +407,7 @@ static deep_status prepare(deep_model *fresh, const deep_model *model, const dee
     DEEP_TRY(deep__json_copy(&fresh->document, model->document));
     DEEP_TRY(deep__metadata_set_classes(fresh->document, fresh));
     if (fresh->arch.classes == model->arch.classes) return DEEP_OK; /* names alone */
+    DEEP_TRY(deep__model_check_float(model, "keeps its number of classes"));
     DEEP_TRY(deep__model_allocate(fresh));
     take_over(fresh, model, seed);
     return DEEP_OK;

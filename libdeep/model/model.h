@@ -17,11 +17,12 @@ struct deep_model {
     bool has_mean; /* the caller gave mean and std; a fit leaves them alone */
     deep_classes *classes;
     deep_param_list params;
-    float *values;       /* params.elements floats; the padding is 0 */
-    bool packed;         /* the layout of 1x1 kernels among them (layout.h); changed under `lock` */
-    uint8_t *frozen;     /* per parameter, 0 or 1 */
-    deep_json *document; /* metadata as loaded or set; checksums and library are added while saving */
-    char *metadata;      /* text for deep_model_metadata(); NULL = to be made; under `lock` */
+    float *values;          /* params.elements floats; the padding is 0 */
+    uint8_t *kernel_dtypes; /* what arch shows; NULL = all F32 (kernel_dtypes.h) */
+    bool packed;            /* the layout of 1x1 kernels among them (layout.h); changed under `lock` */
+    uint8_t *frozen;        /* per parameter, 0 or 1 */
+    deep_json *document;    /* metadata as loaded or set; checksums and library are added while saving */
+    char *metadata;         /* text for deep_model_metadata(); NULL = to be made; under `lock` */
     pthread_mutex_t lock;
     int32_t shared;    /* sessions and running predictions; under `lock` */
     bool exclusive;    /* a fit, a trainer or a write; under `lock` */

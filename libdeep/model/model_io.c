@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/tensor.h"
 #include "data/workers.h"
+#include "kernel_dtypes.h"
 #include "layout.h"
 #include "metadata.h"
 #include "params.h"
+#include "quantization.h"
 #include "safetensors.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 static const size_t max_document_size = 64u << 20;
@@ -23,7 +27,9 @@ static deep_status parse_document(deep_model *model, const deep_safetensors *fil
 static deep_status check_tensor(const deep_safetensor *tensor, const deep_param_spec *spec)
 {
     if (tensor == NULL) return deep__fail(DEEP_ERROR_FORMAT, "tensor %s is missing", spec->name);
-    if (tensor->dtype != DEEP_DTYPE_F32) return deep__fail(DEEP_ERROR_FORMAT, "tensor %s is not F32", spec->name);
+    if (tensor->dtype != spec->dtype)
+        return deep__fail(DEEP_ERROR_FORMAT, "tensor %s is %s, not %s", spec->name,
+                          deep__safetensors_dtype(tensor->dtype), deep__safetensors_dtype(spec->dtype));
     if (tensor->rank != spec->rank)
         return deep__fail(DEEP_ERROR_FORMAT, "tensor %s has rank %" PRId32 ", the architecture %" PRId32, spec->name,
                           tensor->rank, spec->rank);
@@ -58,32 +64,109 @@ static deep_status check_architecture(const deep_model *model, const deep_safete
     return status;
 }
 
+enum { KERNEL_READERS = 4 }; /* threads that read kernels to be packed: copying is bound by memory */
+
 typedef struct reading {
     deep_model *model;
     const deep_safetensors *file;
     const deep_json *checksums;
+    char *room; /* KERNEL_READERS times what the largest stored kernel takes */
+    size_t room_bytes;
+    atomic_flag taken[KERNEL_READERS];
 } reading;
 
-/* One parameter; called from several threads. */
-static deep_status read_parameter(void *user, size_t index)
+static deep_status read_tensor(const reading *r, const deep_param_spec *spec, void *to)
+{
+    return deep__safetensors_read(r->file, deep__safetensors_find(r->file, spec->name), to, r->checksums);
+}
+
+static deep_status fail_value(const reading *r, const deep_param_spec *spec, int64_t index, double value)
+{
+    return deep__fail(DEEP_ERROR_FORMAT, "%s: tensor %s: value %" PRId64 " is %g", r->file->name, spec->name, index,
+                      value);
+}
+
+/* A quantization follows its kernel. */
+static int64_t bad_element(const float *values, const deep_param_spec *spec)
+{
+    if (spec->role == DEEP_ROLE_QUANTIZATION)
+        return deep__quantization_bad_element(values, deep__kernel_shape(spec - 1));
+    return deep__param_bad_element(values, spec);
+}
+
+/* One parameter in float32; called from several threads. */
+static deep_status read_floats(void *user, size_t index)
 {
     const reading *r = user;
     const deep_param_spec *spec = &r->model->params.specs[index];
     float *values = deep__model_values(r->model, (int32_t)index);
-    DEEP_TRY(deep__safetensors_read(r->file, deep__safetensors_find(r->file, spec->name), values, r->checksums));
-    const int64_t bad = deep__param_bad_element(values, spec);
-    if (bad >= 0)
-        return deep__fail(DEEP_ERROR_FORMAT, "%s: tensor %s: value %" PRId64 " is %g", r->file->name, spec->name, bad,
-                          (double)values[bad]);
+    if (spec->dtype != DEEP_DTYPE_F32) return DEEP_OK;
+    DEEP_TRY(read_tensor(r, spec, values));
+    const int64_t bad = bad_element(values, spec);
+    return bad >= 0 ? fail_value(r, spec, bad, (double)values[bad]) : DEEP_OK;
+}
+
+/* One kernel of another type, whose quantization has been read, by way of `stored`. */
+static deep_status read_stored(const reading *r, int32_t index, void *stored)
+{
+    double value;
+    const deep_param_spec *spec = &r->model->params.specs[index];
+    DEEP_TRY(read_tensor(r, spec, stored));
+    const int64_t bad = deep__kernel_bad_element(stored, spec, &value);
+    if (bad >= 0) return fail_value(r, spec, bad, value);
+    deep__model_put_kernel(r->model, index, stored);
     return DEEP_OK;
+}
+
+/* There are as many rooms as threads, so one is free. */
+static size_t take_room(reading *r)
+{
+    size_t room = 0;
+    while (atomic_flag_test_and_set(&r->taken[room]))
+        room = (room + 1) % KERNEL_READERS;
+    return room;
+}
+
+static deep_status read_kernel(void *user, size_t index)
+{
+    reading *r = user;
+    if (r->model->params.specs[index].dtype == DEEP_DTYPE_F32) return DEEP_OK;
+    const size_t room = take_room(r);
+    const deep_status status = read_stored(r, (int32_t)index, r->room + room * r->room_bytes);
+    atomic_flag_clear(&r->taken[room]);
+    return status;
+}
+
+static size_t stored_bytes(const deep_param_spec *spec)
+{
+    return (size_t)spec->elements * deep__dtype_size(spec->dtype);
+}
+
+/* In one block of memory, which goes back to the system at once: kernels freed one by one would stay in the heap. */
+static deep_status read_kernels(reading *r)
+{
+    const deep_context *context = r->model->context;
+    const int32_t threads = context->threads < KERNEL_READERS ? context->threads : KERNEL_READERS;
+    for (int32_t i = 0; i < r->model->params.count; ++i) {
+        const deep_param_spec *spec = &r->model->params.specs[i];
+        if (spec->dtype != DEEP_DTYPE_F32 && stored_bytes(spec) > r->room_bytes) r->room_bytes = stored_bytes(spec);
+    }
+    if (r->room_bytes == 0) return DEEP_OK;
+    DEEP_TRY(deep__alloc(&r->room, &context->allocator, KERNEL_READERS, r->room_bytes, "kernels to be packed"));
+    const deep_status status = deep__for_each_index(context, threads, (size_t)r->model->params.count, read_kernel, r);
+    deep__free(&context->allocator, r->room);
+    return status;
 }
 
 static deep_status read_values(deep_model *model, const deep_safetensors *file)
 {
-    reading r = {model, file, deep__json_get(model->document, "tensors")};
+    reading r = {.model = model, .file = file, .checksums = deep__json_get(model->document, "tensors")};
+    for (int i = 0; i < KERNEL_READERS; ++i)
+        atomic_flag_clear(&r.taken[i]);
     if (deep__json_kind(r.checksums) != DEEP_JSON_OBJECT)
         return deep__fail(DEEP_ERROR_FORMAT, "%s: metadata: tensors is not an object", file->name);
-    DEEP_TRY(deep__for_each_index(model->context, 0, (size_t)model->params.count, read_parameter, &r));
+    DEEP_TRY(deep__for_each_index(model->context, 0, (size_t)model->params.count, read_floats, &r));
+    DEEP_TRY(read_kernels(&r));
     deep__model_clear_padding(model);
     return DEEP_OK;
 }
@@ -143,17 +226,37 @@ deep_status deep_model_load_memory(deep_model **out, deep_context *context, cons
 
 typedef deep_status (*content_writer)(const deep_safetensors_content *content, void *target);
 
-static void list_tensors(deep_safetensor *tensors, const deep_model *model)
+/* Kernels of other types than float32, as they stand in a file; the caller frees them. NULL when there are none. */
+static deep_status unpack_kernels(char **stored, const deep_model *model)
+{
+    size_t size = 0;
+    *stored = NULL;
+    if (!deep__model_is_quantized(model)) return DEEP_OK;
+    for (int32_t i = 0; i < model->params.count; ++i)
+        if (model->params.specs[i].dtype != DEEP_DTYPE_F32) size += stored_bytes(&model->params.specs[i]);
+    DEEP_TRY(deep__alloc(stored, &model->context->allocator, size, 1, "kernels to be saved"));
+    char *next = *stored;
+    for (int32_t i = 0; i < model->params.count; ++i) {
+        if (model->params.specs[i].dtype == DEEP_DTYPE_F32) continue;
+        deep__model_get_kernel(model, i, next);
+        next += stored_bytes(&model->params.specs[i]);
+    }
+    return DEEP_OK;
+}
+
+static void list_tensors(deep_safetensor *tensors, const deep_model *model, const char *stored)
 {
     for (int32_t i = 0; i < model->params.count; ++i) {
         const deep_param_spec *spec = &model->params.specs[i];
+        const bool is_float = spec->dtype == DEEP_DTYPE_F32;
         tensors[i] = (deep_safetensor){
             .name = spec->name,
-            .dtype = DEEP_DTYPE_F32,
+            .dtype = spec->dtype,
             .rank = spec->rank,
-            .data = deep__model_values(model, i),
-            .size = (size_t)spec->elements * sizeof(float),
+            .data = is_float ? (const void *)deep__model_values(model, i) : stored,
+            .size = stored_bytes(spec),
         };
+        if (!is_float) stored += stored_bytes(spec);
         memcpy(tensors[i].shape, spec->shape, (size_t)spec->rank * sizeof *spec->shape);
     }
 }
@@ -171,15 +274,18 @@ static deep_status render_document(deep_text *text, const deep_model *model, con
 static deep_status save_plain(const deep_model *model, content_writer write, void *target)
 {
     const deep_allocator *allocator = &model->context->allocator;
+    char *stored;
     deep_safetensor *tensors;
     DEEP_TRY(deep__alloc(&tensors, allocator, (size_t)model->params.count, sizeof *tensors, "tensor table"));
-    list_tensors(tensors, model);
     deep_text document = deep__text(allocator);
-    deep_status status = render_document(&document, model, tensors);
+    deep_status status = unpack_kernels(&stored, model);
+    if (status == DEEP_OK) list_tensors(tensors, model, stored);
+    if (status == DEEP_OK) status = render_document(&document, model, tensors);
     const deep_safetensors_pair pair = {DEEP_METADATA_KEY, document.data};
     const deep_safetensors_content content = {tensors, model->params.count, &pair, 1};
     if (status == DEEP_OK) status = write(&content, target);
     deep__text_free(&document);
+    deep__free(allocator, stored);
     deep__free(allocator, tensors);
     return status;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel_dtypes.h"
 #include "layout.h"
 #include "model.h"
 #include "params.h"
@@ -25,7 +26,7 @@ deep_status deep_model_param_info(const deep_model *model, int32_t index, deep_p
     deep_param param = {
         .name = spec->name,
         .role = spec->role,
-        .dtype = DEEP_DTYPE_F32,
+        .dtype = spec->dtype,
         .rank = spec->rank,
         .trainable = deep__role_is_trained(spec->role) && !model->frozen[index],
     };
@@ -63,6 +64,7 @@ deep_status deep_model_param_read(const deep_model *model, int32_t index, float 
 static deep_status write_values(deep_model *model, int32_t index, const float *values, int64_t count)
 {
     DEEP_TRY(check_values(model, index, values, count));
+    DEEP_TRY(deep__model_check_float(model, "cannot be written to"));
     const deep_param_spec *spec = &model->params.specs[index];
     const int64_t bad = deep__param_bad_element(values, spec);
     DEEP_REQUIRE(bad < 0, "%s: value %" PRId64 " is %g", spec->name, bad, (double)values[bad]);

@@ -67,5 +67,5 @@ int64_t deep__param_bad_element(const float *values, const deep_param_spec *spec
 
 bool deep__role_is_trained(int32_t role)
 {
-    return role != DEEP_ROLE_MEAN && role != DEEP_ROLE_VARIANCE;
+    return role != DEEP_ROLE_MEAN && role != DEEP_ROLE_VARIANCE && role != DEEP_ROLE_QUANTIZATION;
 }

@@ -13,7 +13,7 @@ void deep__param_initialise(float *values, const deep_param_spec *spec, uint64_t
 /* Element whose value no parameter of this role can have (not finite, a variance below 0); -1 when all are fine. */
 int64_t deep__param_bad_element(const float *values, const deep_param_spec *spec);
 
-/* True for what an optimizer may change: not batch norm's running statistics. */
+/* True for what an optimizer may change: not batch norm's running statistics, nor a kernel's quantization. */
 bool deep__role_is_trained(int32_t role);
 
 #endif

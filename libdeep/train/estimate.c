@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/passes.h"
 #include "infer/session.h"
+#include "model/kernel_dtypes.h"
 #include "model/layout.h"
 #include "train/options.h"
 #include "train/step.h"
@@ -17,6 +18,7 @@ static deep_status estimate_training(deep_memory_estimate *e, const deep_model *
     } shared = {model}; /* a step is compiled, not run: nothing is written */
     deep_trainer trainer = {.model = shared.out};
     deep_step_program program = {.batch = batch};
+    DEEP_TRY(deep__model_check_float(model, "cannot be trained"));
     DEEP_TRY(deep__fit_options_read(&trainer.options, &options));
     trainer.slot_count = deep__optimizer_slots(&trainer.options);
     const deep_status status = deep__step_build(&program, &trainer);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "model/kernel_dtypes.h"
 #include "train/options.h"
 #include "train/step.h"
 
@@ -23,6 +24,7 @@ deep_status deep__trainer_init(deep_trainer *trainer, deep_model *model, const d
 {
     *trainer = (deep_trainer){.model = model, .options = *options, .learning_rate = options->learning_rate};
     trainer->workspace.allocator = &model->context->allocator;
+    DEEP_TRY(deep__model_check_float(model, "cannot be trained"));
     return allocate(trainer);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/context.h"
+#include "model/kernel_dtypes.h"
 #include "model/metadata.h"
 #include "model/safetensors.h"
 
@@ -32,18 +33,43 @@ static int write_content(const char *name, const deep_context *context, const de
     return failed;
 }
 
-/* The document of a real model alone, and in a file without its tensors. */
-static int write_document(deep_context *context, const char *name, const deep_model_options *options)
+/* The document of a model alone, and in a file without its tensors. */
+static int write_model(const deep_context *context, const char *name, const deep_model *model)
 {
-    deep_model *model;
     char file[256];
-    if (deep_model_create(&model, context, options) != DEEP_OK) return 1;
     const char *document = deep_model_metadata(model);
     const deep_safetensors_pair pair = {DEEP_METADATA_KEY, document};
     snprintf(file, sizeof file, "%s.json", name);
     int failed = write_file(file, document, strlen(document));
     snprintf(file, sizeof file, "%s.safetensors", name);
     failed |= write_content(file, context, &(deep_safetensors_content){NULL, 0, &pair, 1});
+    return failed;
+}
+
+static int write_document(deep_context *context, const char *name, const deep_model_options *options)
+{
+    deep_model *model;
+    if (deep_model_create(&model, context, options) != DEEP_OK) return 1;
+    const int failed = write_model(context, name, model);
+    deep_model_free(model);
+    return failed;
+}
+
+/* Of a model whose kernels are of all types; with one of its I8 kernels and what belongs to it as a file of its own. */
+static int write_quantized(deep_context *context, const deep_model_options *options)
+{
+    static const uint8_t dtypes[] = {DEEP_DTYPE_BF16, DEEP_DTYPE_I8, DEEP_DTYPE_F32};
+    static const int8_t levels[6] = {127, -127, 0, 1, 2, 3};
+    static const float vector[7] = {2, 4, 0, 255, 1, 2, 3};
+    static const deep_safetensor kernel[] = {
+        {.name = "a.kernel", .dtype = DEEP_DTYPE_I8, .rank = 2, .shape = {2, 3}, .data = levels, .size = 6},
+        {.name = "a.quantization", .dtype = DEEP_DTYPE_F32, .rank = 1, .shape = {7}, .data = vector, .size = 28},
+    };
+    deep_model *model;
+    if (deep_model_create(&model, context, options) != DEEP_OK) return 1;
+    int failed = deep__model_set_kernel_dtypes(model, dtypes, 3) != DEEP_OK;
+    failed |= write_model(context, "quantized", model);
+    failed |= write_content("kernel.safetensors", context, &(deep_safetensors_content){kernel, 2, NULL, 0});
     deep_model_free(model);
     return failed;
 }
@@ -69,6 +95,7 @@ int main(int argc, char **argv)
     failed |= write_content("empty.safetensors", context, &(deep_safetensors_content){NULL, 0, NULL, 0});
     failed |= write_file("header", header, sizeof header - 1);
     failed |= write_document(context, "imagenet", &small);
+    failed |= write_quantized(context, &small);
     small.head = DEEP_HEAD_SERVICE;
     small.preprocess = DEEP_PREPROCESS_TORCH;
     small.input_channels = 1;

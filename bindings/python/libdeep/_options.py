@@ -19,6 +19,7 @@ _ENUMERATIONS: dict[str, type[enum.IntEnum]] = {
     "head": c.Head,
     "isa": c.Isa,
     "log_level": c.Log,
+    "method": c.Calibrate,
     "on_bad_image": c.BadImage,
     "optimizer": c.Optimizer,
     "padding": c.Padding,
