@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "commands.h"
-#include "common.h"
 #include "metrics_out.h"
+#include "model_data.h"
 #include "output.h"
 #include "report.h"
 
 #include <stdio.h>
-
-enum { PART_AUTO, PART_TRAIN, PART_VALID, PART_TEST };
 
 typedef struct evaluate_settings {
     int64_t batch;
@@ -17,9 +15,6 @@ typedef struct evaluate_settings {
     data_settings data;
     compute_settings compute;
 } evaluate_settings;
-
-static const option_choice part_choices[] = {
-    {"auto", PART_AUTO}, {"train", PART_TRAIN}, {"valid", PART_VALID}, {"test", PART_TEST}, {0}};
 
 static const option_row rows[] = {
     {"part", 0, OPTION_CHOICE, NULL, "which part of a divided set (test.txt, else val.txt, else all)",
@@ -36,20 +31,6 @@ static const command_help help = {
     "DATA is a folder with a folder for each class, a split file, or a folder with train.txt, val.txt\n"
     "and test.txt. Classes are matched by name; the model must know every class that has an image.\n",
     2, 2};
-
-static const char *choose_part(const data_place *place, int32_t part)
-{
-    switch (part) {
-    case PART_TRAIN:
-        return place->train;
-    case PART_VALID:
-        return place->valid;
-    case PART_TEST:
-        return place->test;
-    default:
-        return place->test[0] != '\0' ? place->test : place->valid[0] != '\0' ? place->valid : place->train;
-    }
-}
 
 static int print_metrics(const deep_metrics *metrics, const deep_classes *classes, bool json_wanted)
 {
@@ -89,27 +70,13 @@ static int evaluate_matched(deep_context *context, const deep_model *model, cons
 
 static int evaluate(deep_context *context, const char *model_path, const char *data, const evaluate_settings *settings)
 {
-    data_place place;
-    deep_model *model = NULL;
-    deep_classes *classes = NULL;
-    deep_dataset *dataset = NULL, *matched = NULL;
-    if (!locate_data(data, &place)) return EXIT_USAGE;
-    const char *path = choose_part(&place, settings->part);
-    if (path[0] == '\0') {
-        say_error("%s: has no such part", data);
-        return EXIT_DATASET;
-    }
-    deep_status status = deep_model_load(&model, context, model_path);
-    if (status == DEEP_OK) status = open_data(&dataset, context, path, place.images, &settings->data);
-    if (status == DEEP_OK) status = model_classes(&classes, context, model);
-    int code = status == DEEP_OK ? EXIT_OK : fail_with(status);
-    const bool same = code == EXIT_OK && same_classes(deep_dataset_classes(dataset), classes);
-    if (code == EXIT_OK && !same)
-        code = exit_code_of(match_classes(&matched, context, dataset, classes)); /* says why itself */
-    if (code == EXIT_OK) code = evaluate_matched(context, model, same ? dataset : matched, settings);
-    deep_classes_free(classes);
+    deep_model *model;
+    deep_dataset *dataset = NULL;
+    const deep_status status = deep_model_load(&model, context, model_path);
+    if (status != DEEP_OK) return fail_with(status);
+    int code = open_for_model(&dataset, context, model, data, settings->part, &settings->data);
+    if (code == EXIT_OK) code = evaluate_matched(context, model, dataset, settings);
     deep_dataset_free(dataset);
-    deep_dataset_free(matched);
     deep_model_free(model);
     return code;
 }

@@ -51,6 +51,7 @@ static void model_to_json(json_out *json, const deep_model *model, const deep_mo
     emit_text(json, "fit", NAME_OF(fit_names, info->fit));
     emit_triple(json, "mean", info->mean);
     emit_triple(json, "std", info->std);
+    emit_text(json, "dtype", dtype_name(info->dtype));
     emit_int(json, "parameters", info->parameters);
     emit_int(json, "trainable_parameters", info->trainable_parameters);
     emit_int(json, "multiply_adds", info->multiply_adds);
@@ -77,6 +78,7 @@ static void model_to_text(const deep_model *model, const deep_model_summary *inf
            info->std[2]);
     printf("parameters    %" PRId64 " (%" PRId64 " trainable), %.1f million multiply-adds an image\n", info->parameters,
            info->trainable_parameters, (double)info->multiply_adds / 1e6);
+    printf("kernels       %s\n", dtype_name(info->dtype));
     printf("classes       %d\n", info->classes);
     for (int32_t i = 0; i < info->classes; ++i)
         printf("  %4d  %s\n", i, deep_model_class_name(model, i));

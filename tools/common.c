@@ -160,6 +160,11 @@ deep_status match_classes(deep_dataset **matched, deep_context *context, const d
     return status;
 }
 
+const char *dtype_name(int32_t dtype)
+{
+    return dtype == DEEP_DTYPE_I8 ? "int8" : dtype == DEEP_DTYPE_BF16 ? "bf16" : "float32";
+}
+
 double now_seconds(void)
 {
     struct timespec time;

@@ -17,6 +17,7 @@ static const command commands[] = {
     {"train", cmd_train, "train a model on labelled images"},
     {"predict", cmd_predict, "classify images"},
     {"evaluate", cmd_evaluate, "compare a model's answers with labels"},
+    {"quantize", cmd_quantize, "store a model in 16 or 8 bits"},
     {"info", cmd_info, "describe a model or an image"},
     {"verify", cmd_verify, "look for faults in a data set"},
     {"split", cmd_split, "divide a data set into training, validation and test"},

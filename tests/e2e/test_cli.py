@@ -6,7 +6,7 @@ import unittest
 import support
 from support import IO, OK, USAGE
 
-COMMANDS = ["train", "predict", "evaluate", "info", "verify", "split", "synth", "bench", "devices", "version"]
+COMMANDS = ["train", "predict", "evaluate", "quantize", "info", "verify", "split", "synth", "bench", "devices", "version"]
 
 
 class Help(support.Case):
