@@ -33,7 +33,8 @@ _ROW = np.dtype([("class_index", np.int32), ("probability", np.float32)])  # dee
 @dataclass(frozen=True)
 class ModelInfo:
     """What a model is. `parameters` counts all values, `trainable_parameters` those that training changes,
-    `multiply_adds` are those of one image; mean and std are per RGB channel on the scale 0..255."""
+    `multiply_adds` are those of one image; mean and std are per RGB channel on the scale 0..255; dtype is what
+    kernels are stored in, the smallest of them: "float32", "bf16" or "int8"."""
 
     architecture: str
     input_size: int
@@ -53,6 +54,7 @@ class ModelInfo:
     parameters: int
     trainable_parameters: int
     multiply_adds: int
+    dtype: str
 
 
 class Memory(NamedTuple):
@@ -65,7 +67,8 @@ class Memory(NamedTuple):
 
 
 class Param(NamedTuple):
-    """A parameter, in Keras's name and layout. Roles: kernel, bias, gamma, beta, mean, variance."""
+    """A parameter, in Keras's name and layout. Roles: kernel, bias, gamma, beta, mean, variance; in int8 models
+    also quantization."""
 
     name: str
     role: str
@@ -255,6 +258,7 @@ class Model(Owner):
         values["architecture"] = summary.architecture.decode()
         for name, kind in _NAMED.items():
             values[name] = kind(values[name]).name.lower()
+        values["dtype"] = _DTYPES[summary.dtype]
         return ModelInfo(**{**values, "mean": tuple(summary.mean), "std": tuple(summary.std)})
 
     @property
@@ -402,6 +406,40 @@ class Model(Owner):
             progress,
         )
 
+    def quantize(
+        self,
+        dtype: str = "bf16",
+        calibration: DatasetLike | None = None,
+        *,
+        method: str = "minmax",
+        percentile: float = 0,
+        images: int = 0,
+        max_error: float = 0,
+    ) -> Model:
+        """A copy whose kernels are stored in "bf16" or "int8": less memory, faster prediction, no training.
+
+        "int8" needs `calibration` images like those to be classified, of which at most `images` (256) are used;
+        their labels are not looked at. `method` chooses the ranges of the activations: "minmax", "percentile"
+        (`percentile` percent of each channel's values, 99.99) or "entropy". A kernel whose outputs differ more
+        than `max_error` (0.05) stays in bf16; metadata["quantization"] tells of each.
+        """
+        if dtype not in ("bf16", "int8"):
+            raise ValueError(f"dtype is {dtype!r}, not one of 'bf16', 'int8'")
+        data = None if calibration is None else as_dataset(calibration, self.context)
+        options = fill(
+            c.deep_quantize_options,
+            dtype=next(number for number, name in _DTYPES.items() if name == dtype),
+            method=method,
+            percentile=percentile,
+            images=images,
+            max_error=max_error,
+            calibration=None if data is None else data._live._as_parameter_,
+        )
+        return _fit.interruptible(
+            self.context,
+            lambda: self._create(self.context, library.deep_model_quantize, self._live, ctypes.byref(options)),
+        )
+
     def session(self, batch: int = 1, threads: int = 0, layers: bool = False) -> Session:
         """The model compiled for up to `batch` images at once."""
         return Session(self, batch, threads, layers)
@@ -420,6 +458,7 @@ class Model(Owner):
         )
 
 
+_DTYPES = {int(c.Dtype.F32): "float32", int(c.Dtype.BF16): "bf16", int(c.Dtype.I8): "int8"}
 _NAMED: Mapping[str, Any] = {
     "head": c.Head,
     "preprocess": c.Preprocess,

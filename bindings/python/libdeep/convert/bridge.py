@@ -8,6 +8,7 @@ from typing import Any, Dict, Optional
 from ..context import Context
 from ..model import Model
 from .architecture import Architecture
+from .errors import ConvertError
 from .network import TF_MEAN, Network, Preprocessing
 
 SMALL = (0.25, 2)  # width and middle blocks of libdeep's "xception-small"
@@ -49,6 +50,8 @@ def to_model(network: Network, context: Optional[Context] = None, seed: int = 0)
 def from_model(model: Model) -> Network:
     """The neutral form of a model, its weights copied."""
     info = model.info
+    if info.dtype != "float32":
+        raise ConvertError(f"the model's kernels are in {info.dtype}: convert the float32 one")
     form = Architecture(
         classes=info.classes,
         head=info.head,
