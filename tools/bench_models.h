@@ -10,7 +10,7 @@ int bench_model_dtypes(bench_list *dtypes, deep_model_summary *summary, deep_con
                        const bench_request *request);
 
 /* The model with kernels of `dtype`, for the caller to free; returns the exit status. */
-int bench_model_open(deep_model **model, bench_result *result, deep_context *context, int32_t dtype,
+int bench_model_open(deep_model **model, const bench_result *result, deep_context *context, int32_t dtype,
                      const bench_request *request);
 
 #endif

@@ -165,6 +165,7 @@ bool bench_print_json(const bench_result *result, const bench_request *request, 
     emit_int(&json, "input_size", result->summary.input_size);
     emit_int(&json, "multiply_adds", result->summary.multiply_adds);
     emit_text(&json, "device", device);
+    emit_text(&json, "calibration", request->calibrate == NULL ? "random" : request->calibrate);
     emit_open(&json, "peaks", '[');
     for (int32_t t = 0; t < request->threads.count; ++t)
         emit_peak(&json, request->threads.values[t], &result->peaks[t]);

@@ -49,7 +49,6 @@ typedef struct bench_result {
     int32_t speed_count;
     bench_step *steps; /* of each dtype in turn */
     int32_t step_count;
-    int32_t images_calibrated; /* that int8's scales come from */
 } bench_result;
 
 /* Fills `result`, to be freed with bench_free() also after a failure; says what is wrong and returns the exit status. */

@@ -81,7 +81,7 @@ static bool read_numbers(bench_list *list, const char *name, const char *text, i
 
 static bool read_dtypes(bench_list *list, const char *text)
 {
-    static const int32_t dtypes[] = {DEEP_DTYPE_F32};
+    static const int32_t dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16, DEEP_DTYPE_I8};
     for (const char *at = text;; ++at) {
         const size_t length = strcspn(at, ",");
         int32_t found = 0;

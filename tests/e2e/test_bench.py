@@ -48,6 +48,25 @@ class Bench(support.Case):
         self.assertIn("block5_sepconv1", [step["layer"] for step in steps])
         self.assertIn("max_pool", [step["op"] for step in steps])
 
+    def test_kernels_in_fewer_bits(self):
+        plain = self.json("bench", self.model, "--json", "-q", "--batch", "2", *FAST)
+        self.assertEqual([speed["dtype"] for speed in plain["speeds"]], ["fp32", "bf16", "int8"])
+        self.assertEqual(plain["calibration"], "random")
+        for dtype in ("bf16", "int8"):
+            steps = [step for step in plain["steps"] if step["dtype"] == dtype]
+            self.assertIn(dtype, [step["kernel"] for step in steps])
+            self.assertAlmostEqual(sum(step["share"] for step in steps), 1)
+        images = self.make_set()
+        given = self.json("bench", self.model, "--json", "-q", "--dtype", "int8", "--calibrate", images, *FAST)
+        self.assertEqual((given["calibration"], {speed["dtype"] for speed in given["speeds"]}), (images, {"int8"}))
+        self.expect(OK, "bench", self.model, "--dtype", "int8", *FAST, says="int8 has its scales from random images")
+
+    def test_a_model_in_fewer_bits_is_measured_as_it_is(self):
+        self.expect(OK, "quantize", self.model, "--dtype", "bf16", "-o", "small")
+        found = self.json("bench", "small", "--json", "-q", *FAST)
+        self.assertEqual({speed["dtype"] for speed in found["speeds"]}, {"bf16"})
+        self.expect(USAGE, "bench", "small", "--dtype", "fp32", says="small: is in bf16 already")
+
     def test_the_table_has_a_line_for_each_kind(self):
         result = self.expect(OK, "bench", self.model, "--dtype", "fp32", *FAST)
         for text in ("71 x 71 pixels", "billion operations/s", "dtype  batch  threads", "fp32, batch 1, 1 thread, by layer",
