@@ -11,7 +11,7 @@
 enum { DEFAULT_IMAGES = 256 };
 
 #define DEFAULT_PERCENTILE 99.99
-/* Three times the largest error that was seen on trained models (docs/quantization.md). */
+/* Twice the largest error that was seen on trained models (docs/quantization.md). */
 #define DEFAULT_MAX_ERROR 0.05
 
 static const char *const methods[] = {[DEEP_CALIBRATE_MINMAX] = "minmax",
