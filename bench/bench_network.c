@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Times Xception: bench_network train|infer SIZE BATCH REPEATS [THREADS]. Prints milliseconds per image, min and median. */
+/* Times Xception: bench_network train|train-bf16|infer SIZE BATCH REPEATS [THREADS]. Prints milliseconds per image, min and median. */
 #define _POSIX_C_SOURCE 200809L
 #include <deep/deep.h>
 
@@ -32,10 +32,10 @@ static void check(deep_status status)
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fprintf(stderr, "usage: %s train|infer SIZE BATCH REPEATS [THREADS]\n", argv[0]);
+        fprintf(stderr, "usage: %s train|train-bf16|infer SIZE BATCH REPEATS [THREADS]\n", argv[0]);
         return 2;
     }
-    const int train = strcmp(argv[1], "train") == 0;
+    const int narrow = strcmp(argv[1], "train-bf16") == 0, train = narrow || strcmp(argv[1], "train") == 0;
     const int size = atoi(argv[2]), batch = atoi(argv[3]), repeats = atoi(argv[4]);
     deep_context_options context_options = {DEEP_CONTEXT_OPTIONS_INIT, .threads = argc > 5 ? atoi(argv[5]) : 0};
     deep_model_options model_options = {DEEP_MODEL_OPTIONS_INIT, .input_size = size, .class_count = train ? 34 : 1000,
@@ -57,7 +57,8 @@ int main(int argc, char **argv)
     deep_session *session = NULL;
     deep_trainer *trainer = NULL;
     deep_session_options session_options = {DEEP_SESSION_OPTIONS_INIT, .batch = batch};
-    deep_fit_options fit_options = {DEEP_FIT_OPTIONS_INIT, .batch = batch};
+    deep_fit_options fit_options = {DEEP_FIT_OPTIONS_INIT, .batch = batch,
+                                    .dtype = narrow ? DEEP_DTYPE_BF16 : DEEP_DTYPE_F32};
     if (train)
         check(deep_trainer_create(&trainer, model, &fit_options));
     else

@@ -34,6 +34,8 @@ static const option_choice weightings[] = {{"none", DEEP_CLASS_WEIGHTS_NONE},
                                            {"sqrt", DEEP_CLASS_WEIGHTS_SQRT},
                                            {0}};
 
+static const option_choice dtypes[] = {{"f32", DEEP_DTYPE_F32}, {"bf16", DEEP_DTYPE_BF16}, {0}};
+
 #define AT(field)       offsetof(train_settings, field)
 #define LARGEST_INTEGER 9007199254740992.0 /* 2^53: exact in the double that bounds are kept in */
 
@@ -65,6 +67,7 @@ static const option_row rows[] = {
     {"lr", 0, OPTION_REAL, "RATE", "learning rate (0.001; sgd 0.01)", AT(learning_rate), 1e-12, 1000, NULL},
     {"optimizer", 0, OPTION_CHOICE, NULL, "(adam, with amsgrad)", AT(optimizer), 0, 0, optimizers},
     {"schedule", 0, OPTION_CHOICE, NULL, "of the learning rate (step)", AT(schedule), 0, 0, schedules},
+    {"dtype", 0, OPTION_CHOICE, NULL, "of stored activations; bf16 halves their memory (f32)", AT(dtype), 0, 0, dtypes},
     {"seed", 0, OPTION_INT, "N", "of split, weights, order and augmentation (0)", AT(seed), 0, LARGEST_INTEGER, NULL},
     {"augment", 0, OPTION_CHOICE, NULL, "flips and quarter turns (all)", AT(augment), 0, 0, augmentations},
     {"class-weights", 0, OPTION_CHOICE, NULL, "in the loss (none)", AT(class_weights), 0, 0, weightings},
@@ -125,6 +128,7 @@ int train_settings_parse(train_settings *settings, int argc, char **argv, const 
 {
     int first = 0;
     *settings = (train_settings){.min_images = 2,
+                                 .dtype = DEEP_DTYPE_F32,
                                  .head = DEEP_HEAD_SERVICE,
                                  .cache_megabytes = -1,
                                  .augment = DEEP_AUGMENT_FLIP | DEEP_AUGMENT_ROTATE90};
@@ -168,6 +172,7 @@ deep_fit_options train_fit_options(const train_settings *settings, const char *c
     options.seed = (uint64_t)settings->seed;
     options.optimizer = settings->optimizer;
     options.schedule = settings->schedule;
+    options.dtype = settings->dtype;
     options.learning_rate = settings->learning_rate;
     options.momentum = settings->momentum;
     options.nesterov = settings->nesterov;
@@ -203,6 +208,7 @@ void train_settings_to_json(const train_settings *settings, json_out *json)
     /* Defaults that the library fills in stay out, so that a number here is one that was given. */
     emit_text(json, "optimizer", name_of(optimizers, settings->optimizer));
     emit_text(json, "schedule", name_of(schedules, settings->schedule));
+    emit_text(json, "dtype", name_of(dtypes, settings->dtype));
     emit_text(json, "augment", name_of(augmentations, settings->augment));
     emit_text(json, "class_weights", name_of(weightings, settings->class_weights));
     emit_int(json, "seed", settings->seed);

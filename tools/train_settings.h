@@ -31,6 +31,7 @@ typedef struct train_settings {
     double learning_rate;
     int32_t optimizer;
     int32_t schedule;
+    int32_t dtype;
     int64_t seed;
     int32_t augment;
     int32_t class_weights;

@@ -73,7 +73,8 @@ typedef struct deep_fit_options {
     int64_t checkpoint_steps;        /**< Also write a checkpoint every so many steps; 0 = at the end of each epoch */
     const char *checkpoint;          /**< File for checkpoints; the one before is kept as `checkpoint`.prev */
     int32_t resume;                  /**< 1 = continue from `checkpoint` when it exists */
-    int32_t reserved;                /**< 0 */
+    int32_t dtype;                   /**< Of stored activations: DEEP_DTYPE_F32 (0 too) or DEEP_DTYPE_BF16, which halves
+                                          their memory; sums, weights and updates are float32 in either case */
 } deep_fit_options;
 
 #define DEEP_FIT_OPTIONS_INIT .struct_size = sizeof(deep_fit_options)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend_cpu/cpu.h"
+#include "backend_cpu/cpu_widen.h"
 
 #include <stdio.h>
 
@@ -82,6 +82,9 @@ static deep_status prepare_node(cpu_node *node, const deep_graph *graph, const d
     }
     deep__call_describe(&node->call, graph, source);
     node->op = &deep__cpu_ops[source->op];
+    const bool alike = node->call.node->input_count > 0 && node->call.node->output_count > 0 &&
+                       node->call.in[0]->dtype == node->call.out[0]->dtype;
+    if (!node->op->bf16 || !alike) DEEP_TRY(deep__cpu_widen(node, host));
     return node->op->prepare != NULL ? node->op->prepare(node, host) : DEEP_OK;
 }
 
@@ -89,8 +92,10 @@ static void plan_free(deep_plan *plan)
 {
     if (plan == NULL) return;
     const deep_host host = plan->host;
-    for (int32_t i = 0; i < plan->count; ++i)
+    for (int32_t i = 0; i < plan->count; ++i) {
         deep__onednn_conv_free(plan->nodes[i].conv);
+        host.free(host.user, plan->nodes[i].widened);
+    }
     host.free(host.user, plan->nodes);
     host.free(host.user, plan);
 }
@@ -112,7 +117,8 @@ static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_grap
         *node = (cpu_node){.kernels = plan->kernels, .threads = plan->threads, .packed = options->packed};
         node->bf16_dot = isa == DEEP_ISA_AVX512_BF16;
         status = prepare_node(node, graph, &graph->nodes[i], host);
-        const size_t bytes = status == DEEP_OK && node->op->scratch != NULL ? node->op->scratch(node) : 0;
+        const size_t own = status == DEEP_OK && node->op->scratch != NULL ? node->op->scratch(node) : 0;
+        const size_t bytes = own + deep__cpu_activation_bytes(node);
         if (bytes > *scratch) *scratch = bytes;
     }
     if (status != DEEP_OK) {
@@ -131,7 +137,7 @@ static deep_status plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT
         cpu_node *node = &plan->nodes[i];
         deep__call_resolve(&node->call, base);
         const cpu_run run = {&node->call, plan->kernels, &plan->host, node, plan->threads};
-        status = node->op->run(&run);
+        status = node->widened != NULL ? deep__cpu_run_widened(&run) : node->op->run(&run);
     }
     deep__cpu_team(team);
     return status;

@@ -10,12 +10,15 @@
 #include "backend_cpu/kernels.h"
 #include "backend_cpu/onednn.h"
 
+typedef struct cpu_widened cpu_widened; /* cpu_widen.h */
+
 /* A compiled node. */
 typedef struct cpu_node {
     deep_call call;
     const struct cpu_op *op;
     const cpu_kernels *kernels;
     deep_onednn_conv *conv; /* dense convolutions in float alone */
+    cpu_widened *widened;   /* bfloat16 operands that the op sees as floats; NULL = none */
     int32_t threads;
     bool packed;   /* 1x1 kernels are */
     bool bf16_dot; /* the products of bf16 kernels are made by the instruction for it */
@@ -34,6 +37,7 @@ typedef struct cpu_op {
     deep_status (*run)(const cpu_run *run);
     deep_status (*prepare)(cpu_node *node, const deep_host *host); /* NULL = nothing to make */
     size_t (*scratch)(const cpu_node *node);                       /* bytes; NULL = none */
+    bool bf16; /* reads and writes bfloat16 itself when input and output 0 are alike */
 } cpu_op;
 
 extern const cpu_op deep__cpu_ops[DEEP_OP_COUNT];

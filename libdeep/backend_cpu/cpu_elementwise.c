@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend_cpu/cpu.h"
+#include "backend_cpu/cpu_widen.h"
 
 #include <math.h>
 #include <string.h>
@@ -37,11 +37,22 @@ static void relu_grad_part(const void *context, int64_t part)
                                    (const float *)call->src[1] + begin, count);
 }
 
+enum { WIDENED = 2048 };
+
 static void add_part(const void *context, int64_t part)
 {
     SPAN(context, part);
-    s->run->kernels->add((float *)call->dst[0] + begin, (const float *)call->src[0] + begin,
-                         (const float *)call->src[1] + begin, count);
+    const cpu_kernels *k = s->run->kernels;
+    float a[WIDENED], b[WIDENED];
+    const bool narrow = call->out[0]->dtype == DEEP_DTYPE_BF16 || call->in[0]->dtype == DEEP_DTYPE_BF16 ||
+                        call->in[1]->dtype == DEEP_DTYPE_BF16;
+    for (int64_t at = begin, step; at < begin + count; at += step) {
+        step = narrow && begin + count - at > WIDENED ? WIDENED : begin + count - at;
+        float *y = cpu_writable(call->out[0], call->dst[0], at, a);
+        k->add(y, cpu_read(k, call->in[0], call->src[0], at, step, a),
+               cpu_read(k, call->in[1], call->src[1], at, step, b), step);
+        cpu_written(k, call->out[0], call->dst[0], at, step, y);
+    }
 }
 
 static void l2_grad_part(const void *context, int64_t part)

@@ -3,16 +3,17 @@
  * Batch norm. The rows are cut into chunks that fit in a core's cache; each chunk gives its own moments or sums, which
  * are joined in double and in order.
  */
-#include "backend_cpu/cpu.h"
+#include "backend_cpu/cpu_widen.h"
 
 #include <math.h>
 #include <string.h>
 
 typedef struct norm_call {
     const cpu_run *run;
-    const float *x, *dy;
-    const float *residual; /* NULL = none */
-    float *y;
+    const void *x, *dy, *residual; /* floats or bfloat16, as their infos say; NULL = none */
+    void *y;
+    const deep_value_info *x_info, *dy_info, *residual_info, *y_info;
+    bool narrow; /* one of them is bfloat16 */
     const float *mean;
     float *scale, *shift, *a, *b; /* per channel, in scratch */
     float *part_a, *part_b;       /* per chunk and channel, in scratch */
@@ -27,15 +28,20 @@ size_t deep__cpu_norm_scratch(const cpu_node *node)
     return (size_t)((4 + 2 * parts) * columns) * sizeof(float);
 }
 
-static norm_call norm_of(const cpu_run *run, const float *x)
+static norm_call norm_of(const cpu_run *run, const void *x)
 {
     const deep_value_info *shape = run->call->in[0];
     norm_call c = {.run = run,
                    .x = x,
                    .y = run->call->dst[0],
+                   .x_info = shape,
+                   .y_info = run->call->out[0],
                    .rows = deep__rows(shape),
                    .columns = deep__columns(shape),
                    .relu = run->call->attr->norm.relu};
+    for (int32_t k = 0; k < run->call->node->input_count; ++k)
+        c.narrow = c.narrow || run->call->in[k]->dtype == DEEP_DTYPE_BF16;
+    c.narrow = c.narrow || c.y_info->dtype == DEEP_DTYPE_BF16;
     c.grain = cpu_row_grain(c.columns);
     c.scale = run->call->scratch;
     c.shift = c.scale + c.columns;
@@ -68,21 +74,67 @@ static void run_parts(const norm_call *c, cpu_task task)
     deep__cpu_parallel(c->run->threads, cpu_parts(c->rows, c->grain), task, c);
 }
 
+/* ---- some rows, or some channels of one, at a time: as much as is widened together ---- */
+
+enum { WIDENED = 2048 };
+
+typedef struct norm_block {
+    int64_t at;     /* first value */
+    int64_t column; /* first channel */
+    int64_t rows, columns;
+    float x[WIDENED], dy[WIDENED]; /* widened; `dy` is what else is read, `x` also what is to be rounded */
+} norm_block;
+
+/* The first block of rows begin .. end - 1. */
+static void block_first(norm_block *b, const norm_call *c, int64_t begin, int64_t end)
+{
+    const int64_t fitting = WIDENED / c->columns < 1 ? 1 : WIDENED / c->columns;
+    b->at = begin * c->columns;
+    b->column = 0;
+    b->rows = c->narrow && fitting < end - begin ? fitting : end - begin;
+    b->columns = c->narrow && c->columns > WIDENED ? WIDENED : c->columns;
+}
+
+/* The next one; false behind the last. */
+static bool block_next(norm_block *b, const norm_call *c, int64_t end)
+{
+    b->at += b->columns == c->columns ? b->rows * c->columns : b->columns;
+    b->column = b->at % c->columns;
+    const int64_t row = b->at / c->columns, left = c->columns - b->column;
+    if (row >= end) return false;
+    if (b->rows > end - row) b->rows = end - row;
+    if (c->narrow && c->columns > WIDENED) b->columns = left < WIDENED ? left : WIDENED;
+    return true;
+}
+
+static const float *block_read(const norm_block *b, const norm_call *c, const deep_value_info *info, const void *data,
+                               float *buffer)
+{
+    return cpu_read(c->run->kernels, info, data, b->at, b->rows * b->columns, buffer);
+}
+
 static void apply_part(const void *context, int64_t part)
 {
     const norm_call *c = context;
-    const int64_t begin = part * c->grain, end = cpu_part_end(part, c->grain, c->rows);
-    const float *residual = c->residual == NULL ? NULL : c->residual + begin * c->columns;
-    c->run->kernels->scale_shift(c->y + begin * c->columns, c->x + begin * c->columns, c->scale, c->shift, residual,
-                                 end - begin, c->columns, c->relu);
+    const cpu_kernels *k = c->run->kernels;
+    const int64_t end = cpu_part_end(part, c->grain, c->rows);
+    norm_block b;
+    block_first(&b, c, part * c->grain, end);
+    do {
+        const float *x = block_read(&b, c, c->x_info, c->x, b.x),
+                    *residual = c->residual == NULL ? NULL : block_read(&b, c, c->residual_info, c->residual, b.dy);
+        float *y = cpu_writable(c->y_info, c->y, b.at, b.x);
+        k->scale_shift(y, x, c->scale + b.column, c->shift + b.column, residual, b.rows, b.columns, c->relu);
+        cpu_written(k, c->y_info, c->y, b.at, b.rows * b.columns, y);
+    } while (block_next(&b, c, end));
 }
 
 static void moments_part(const void *context, int64_t part)
 {
     const norm_call *c = context;
     const int64_t begin = part * c->grain, end = cpu_part_end(part, c->grain, c->rows);
-    c->run->kernels->moments(c->part_a + part * c->columns, c->part_b + part * c->columns, c->x + begin * c->columns,
-                             end - begin, c->columns);
+    c->run->kernels->moments(c->part_a + part * c->columns, c->part_b + part * c->columns,
+                             (const float *)c->x + begin * c->columns, end - begin, c->columns);
 }
 
 /* ---- joining the parts: some channels at a time, so that the parts are read along their rows ---- */
@@ -180,6 +232,7 @@ deep_status deep__cpu_batch_norm_infer(const cpu_run *run)
     const deep_call *call = run->call;
     norm_call c = norm_of(run, call->src[0]);
     c.residual = call->node->input_count > 5 ? call->src[5] : NULL;
+    c.residual_info = call->in[5];
     set_scale(&c, call->src[1], call->src[2], call->src[3], call->src[4]);
     run_parts(&c, apply_part);
     return DEEP_OK;
@@ -188,20 +241,33 @@ deep_status deep__cpu_batch_norm_infer(const cpu_run *run)
 static void sums_part(const void *context, int64_t part)
 {
     const norm_call *c = context;
-    const int64_t begin = part * c->grain, end = cpu_part_end(part, c->grain, c->rows);
+    const int64_t end = cpu_part_end(part, c->grain, c->rows);
     float *sum = c->part_a + part * c->columns, *dot = c->part_b + part * c->columns;
+    norm_block b;
     memset(sum, 0, (size_t)c->columns * sizeof *sum);
     memset(dot, 0, (size_t)c->columns * sizeof *dot);
-    c->run->kernels->norm_sums(sum, dot, c->dy + begin * c->columns, c->x + begin * c->columns, c->mean, c->scale,
-                               c->shift, end - begin, c->columns, c->relu);
+    block_first(&b, c, part * c->grain, end);
+    do {
+        const float *x = block_read(&b, c, c->x_info, c->x, b.x), *dy = block_read(&b, c, c->dy_info, c->dy, b.dy);
+        c->run->kernels->norm_sums(sum + b.column, dot + b.column, dy, x, c->mean + b.column, c->scale + b.column,
+                                   c->shift + b.column, b.rows, b.columns, c->relu);
+    } while (block_next(&b, c, end));
 }
 
 static void gradient_part(const void *context, int64_t part)
 {
     const norm_call *c = context;
-    const int64_t begin = part * c->grain, end = cpu_part_end(part, c->grain, c->rows);
-    c->run->kernels->norm_gradient(c->y + begin * c->columns, c->dy + begin * c->columns, c->x + begin * c->columns,
-                                   c->mean, c->scale, c->shift, c->a, c->b, end - begin, c->columns, c->relu);
+    const cpu_kernels *k = c->run->kernels;
+    const int64_t end = cpu_part_end(part, c->grain, c->rows);
+    norm_block b;
+    block_first(&b, c, part * c->grain, end);
+    do {
+        const float *x = block_read(&b, c, c->x_info, c->x, b.x), *dy = block_read(&b, c, c->dy_info, c->dy, b.dy);
+        float *dx = cpu_writable(c->y_info, c->y, b.at, b.dy);
+        k->norm_gradient(dx, dy, x, c->mean + b.column, c->scale + b.column, c->shift + b.column, c->a + b.column,
+                         c->b + b.column, b.rows, b.columns, c->relu);
+        cpu_written(k, c->y_info, c->y, b.at, b.rows * b.columns, dx);
+    } while (block_next(&b, c, end));
 }
 
 static deep_status run_gradient(const cpu_run *run, bool batch_statistics)
@@ -209,6 +275,8 @@ static deep_status run_gradient(const cpu_run *run, bool batch_statistics)
     const deep_call *call = run->call;
     norm_call c = norm_of(run, call->src[1]);
     c.dy = call->src[0];
+    c.dy_info = call->in[0];
+    c.x_info = call->in[1];
     set_scale(&c, call->src[2], call->src[3], call->src[4], call->src[5]);
     run_parts(&c, sums_part);
     const cpu_norm_sums sums = {c.part_a,  c.part_b, cpu_parts(c.rows, c.grain), c.columns,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "backend_cpu/cpu.h"
+#include "backend_cpu/cpu_widen.h"
 
 #include <string.h>
 
 typedef struct pool_call {
     const cpu_run *run;
     const deep_value_info *x, *y; /* shapes of input and output of the forward op */
-    const float *from;
-    float *to;
+    const void *from;             /* floats or bfloat16, as x->dtype says; the average pools' are floats */
+    void *to;
     uint8_t *index;
     int32_t window, stride, top, left;
 } pool_call;
@@ -27,6 +27,16 @@ static pool_call pool_of(const cpu_run *run, const deep_value_info *x, const dee
                        attr->pool.pad[DEEP_PAD_LEFT]};
 }
 
+static void max_tap(const pool_call *p, int64_t to, int64_t from, uint8_t tap, bool first)
+{
+    const cpu_kernels *k = p->run->kernels;
+    const int64_t channels = p->x->shape[3];
+    if (p->x->dtype == DEEP_DTYPE_BF16)
+        k->pool_max_bf16((uint16_t *)p->to + to, p->index + to, (const uint16_t *)p->from + from, tap, first, channels);
+    else
+        k->pool_max((float *)p->to + to, p->index + to, (const float *)p->from + from, tap, first, channels);
+}
+
 /* One output row, tap by tap over the channels. */
 static void max_row(const void *context, int64_t row)
 {
@@ -38,9 +48,7 @@ static void max_row(const void *context, int64_t row)
         for (int32_t t = 0; t < p->window * p->window; ++t) {
             const int64_t r = h * p->stride - p->top + t / p->window, c = w * p->stride - p->left + t % p->window;
             if (r < 0 || r >= p->x->shape[1] || c < 0 || c >= p->x->shape[2]) continue;
-            p->run->kernels->pool_max(p->to + to, p->index + to,
-                                      p->from + ((n * p->x->shape[1] + r) * p->x->shape[2] + c) * channels, (uint8_t)t,
-                                      first, channels);
+            max_tap(p, to, ((n * p->x->shape[1] + r) * p->x->shape[2] + c) * channels, (uint8_t)t, first);
             first = false;
         }
     }
@@ -54,21 +62,41 @@ deep_status deep__cpu_max_pool(const cpu_run *run)
     return DEEP_OK;
 }
 
-/* One input row: for each pixel, the windows that hold it. */
+/* The windows that hold input pixel (r, c) of image n: adds to `to` channels first .. first + count - 1 of their slopes. */
+static void max_gradient_pixel(const pool_call *p, float *to, int64_t n, int64_t r, int64_t c, int64_t first,
+                               int64_t count)
+{
+    const cpu_kernels *k = p->run->kernels;
+    memset(to, 0, (size_t)count * sizeof *to);
+    for (int32_t t = 0; t < p->window * p->window; ++t) {
+        const int64_t top = r + p->top - t / p->window, left = c + p->left - t % p->window;
+        const int64_t h = top / p->stride, w = left / p->stride;
+        if (top < 0 || left < 0 || top % p->stride != 0 || left % p->stride != 0) continue;
+        if (h >= p->y->shape[1] || w >= p->y->shape[2]) continue;
+        const int64_t from = ((n * p->y->shape[1] + h) * p->y->shape[2] + w) * p->x->shape[3] + first;
+        if (p->y->dtype == DEEP_DTYPE_BF16)
+            k->pool_gradient_bf16(to, (const uint16_t *)p->from + from, p->index + from, (uint8_t)t, count);
+        else
+            k->pool_gradient(to, (const float *)p->from + from, p->index + from, (uint8_t)t, count);
+    }
+}
+
+enum { WIDENED = 2048 };
+
+/* One input row. */
 static void max_gradient_row(const void *context, int64_t row)
 {
     const pool_call *p = context;
     const int64_t channels = p->x->shape[3], n = row / p->x->shape[1], r = row % p->x->shape[1];
-    memset(p->to + row * p->x->shape[2] * channels, 0, (size_t)(p->x->shape[2] * channels) * sizeof *p->to);
+    const bool narrow = p->x->dtype == DEEP_DTYPE_BF16;
+    float sums[WIDENED];
     for (int64_t c = 0; c < p->x->shape[2]; ++c)
-        for (int32_t t = 0; t < p->window * p->window; ++t) {
-            const int64_t top = r + p->top - t / p->window, left = c + p->left - t % p->window;
-            const int64_t h = top / p->stride, w = left / p->stride;
-            if (top < 0 || left < 0 || top % p->stride != 0 || left % p->stride != 0) continue;
-            if (h >= p->y->shape[1] || w >= p->y->shape[2]) continue;
-            const int64_t from = ((n * p->y->shape[1] + h) * p->y->shape[2] + w) * channels;
-            p->run->kernels->pool_gradient(p->to + (row * p->x->shape[2] + c) * channels, p->from + from,
-                                           p->index + from, (uint8_t)t, channels);
+        for (int64_t first = 0, count; first < channels; first += count) {
+            const int64_t at = (row * p->x->shape[2] + c) * channels + first;
+            count = narrow && channels - first > WIDENED ? WIDENED : channels - first;
+            float *to = cpu_writable(p->x, p->to, at, sums);
+            max_gradient_pixel(p, to, n, r, c, first, count);
+            cpu_written(p->run->kernels, p->x, p->to, at, count, to);
         }
 }
 
@@ -84,9 +112,9 @@ static void average_image(const void *context, int64_t n)
 {
     const pool_call *p = context;
     const int64_t pixels = p->x->shape[1] * p->x->shape[2], channels = p->x->shape[3];
-    float *to = p->to + n * channels;
+    float *to = (float *)p->to + n * channels;
     memset(to, 0, (size_t)channels * sizeof *to);
-    p->run->kernels->sum_rows(to, p->from + n * pixels * channels, pixels, channels);
+    p->run->kernels->sum_rows(to, (const float *)p->from + n * pixels * channels, pixels, channels);
     for (int64_t c = 0; c < channels; ++c)
         to[c] /= (float)pixels;
 }
@@ -102,10 +130,11 @@ static void average_gradient_image(const void *context, int64_t n)
 {
     const pool_call *p = context;
     const int64_t pixels = p->x->shape[1] * p->x->shape[2], channels = p->x->shape[3];
-    const float *from = p->from + n * channels;
+    const float *from = (const float *)p->from + n * channels;
+    float *to = (float *)p->to + n * pixels * channels;
     for (int64_t i = 0; i < pixels; ++i)
         for (int64_t c = 0; c < channels; ++c)
-            p->to[(n * pixels + i) * channels + c] = from[c] / (float)pixels;
+            to[i * channels + c] = from[c] / (float)pixels;
 }
 
 deep_status deep__cpu_global_average_pool_grad(const cpu_run *run)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend_cpu/cpu_separable_train.h"
+#include "backend_cpu/cpu_widen.h"
 
 enum { BAND_BYTES = 2 << 20 }; /* of depthwise results or of y, over all threads */
 
@@ -67,8 +68,11 @@ static void take_row(const void *context, int64_t i)
 {
     const band_call *b = context;
     const cpu_unit *u = b->unit;
-    u->run->kernels->scale_shift(u->taken + i * u->row, u->x + (b->low + i) * u->row, u->scale, u->shift, NULL,
-                                 u->shape->shape[2], u->channels, u->relu);
+    const cpu_kernels *k = u->run->kernels;
+    float *taken = u->taken + i * u->row;
+    const float *x = cpu_read(k, u->shape, u->x, (b->low + i) * u->row, u->row, taken);
+    if (u->norm[0] != NULL)
+        k->scale_shift(taken, x, u->scale, u->shift, NULL, u->shape->shape[2], u->channels, u->relu);
 }
 
 static void convolve_row(const void *context, int64_t i)
@@ -85,11 +89,11 @@ static void convolve_row(const void *context, int64_t i)
 void deep__cpu_unit_band(const cpu_unit *u, int64_t first, int64_t count)
 {
     const int64_t low = first > 0 ? first - 1 : 0, end = first + count < u->rows ? first + count + 1 : u->rows;
-    band_call b = {u, u->x + low * u->row, low, first};
-    if (u->norm[0] != NULL) {
+    band_call b = {u, u->taken, low, first};
+    if (u->norm[0] != NULL || u->shape->dtype == DEEP_DTYPE_BF16)
         deep__cpu_parallel(u->run->threads, end - low, take_row, &b);
-        b.from = u->taken;
-    }
+    else
+        b.from = (const float *)u->x + low * u->row;
     deep__cpu_parallel(u->run->threads, count, convolve_row, &b);
 }
 
@@ -110,19 +114,28 @@ static int64_t packed_floats(const cpu_unit *u)
     return u->channels >= PACKED_CHANNELS ? u->channels * u->outputs + BEYOND : 0;
 }
 
+/* A band of y before it is rounded. */
+static int64_t result_floats(const cpu_unit *u, const deep_value_info *y)
+{
+    return y->dtype == DEEP_DTYPE_BF16 ? u->band * u->shape->shape[2] * u->outputs : 0;
+}
+
 size_t deep__cpu_separable_train_scratch(const cpu_node *node)
 {
     cpu_unit u;
     const int64_t floats = deep__cpu_unit_describe(&u, &node->call);
     const cpu_cut cut = moments_cut(&u);
-    return (size_t)(floats + 2 * cpu_cut_parts(&cut) * u.outputs + packed_floats(&u)) * sizeof(float);
+    return (size_t)(floats + 2 * cpu_cut_parts(&cut) * u.outputs + packed_floats(&u) +
+                    result_floats(&u, node->call.out[0])) *
+           sizeof(float);
 }
 
 typedef struct moments_call {
     const cpu_unit *unit;
     cpu_cut cut;
-    int64_t first; /* part */
-    const float *y;
+    int64_t first;         /* part of the band that is being worked on */
+    int64_t begin;         /* its first pixel */
+    float *band;           /* its result, floats */
     float *mean, *squares; /* [parts, outputs] */
 } moments_call;
 
@@ -131,9 +144,12 @@ static void moments_part(const void *context, int64_t i)
     const moments_call *m = context;
     const int64_t part = m->first + i, begin = cpu_cut_begin(&m->cut, part), end = cpu_cut_end(&m->cut, part);
     const int64_t outputs = m->unit->outputs;
-    if (begin < end)
-        m->unit->run->kernels->moments(m->mean + part * outputs, m->squares + part * outputs, m->y + begin * outputs,
-                                       end - begin, outputs);
+    const deep_call *call = m->unit->run->call;
+    const cpu_kernels *k = m->unit->run->kernels;
+    const float *y = m->band + (begin - m->begin) * outputs;
+    if (begin == end) return;
+    k->moments(m->mean + part * outputs, m->squares + part * outputs, y, end - begin, outputs);
+    cpu_written(k, call->out[0], call->dst[0], begin * outputs, (end - begin) * outputs, y);
 }
 
 typedef struct packed_call {
@@ -173,16 +189,18 @@ static float *pack_kernel(const cpu_unit *u, float *packed)
 deep_status deep__cpu_separable_train(const cpu_run *run)
 {
     cpu_unit u;
-    moments_call m = {.unit = &u, .mean = deep__cpu_unit_open(&u, run), .y = run->call->dst[0]};
+    moments_call m = {.unit = &u, .mean = deep__cpu_unit_open(&u, run)};
     m.cut = moments_cut(&u);
     m.squares = m.mean + cpu_cut_parts(&m.cut) * u.outputs;
-    const float *packed = pack_kernel(&u, m.squares + cpu_cut_parts(&m.cut) * u.outputs);
+    float *rounded = m.squares + cpu_cut_parts(&m.cut) * u.outputs;
+    const float *packed = pack_kernel(&u, rounded + result_floats(&u, run->call->out[0]));
     const int64_t width = u.shape->shape[2], in_band = cpu_parts(m.cut.band, m.cut.grain);
     for (int64_t first = 0; first < u.rows; first += u.band, m.first += in_band) {
         const int64_t count = u.rows - first < u.band ? u.rows - first : u.band;
-        float *y = (float *)run->call->dst[0] + first * width * u.outputs;
+        m.begin = first * width;
+        m.band = cpu_writable(run->call->out[0], run->call->dst[0], m.begin * u.outputs, rounded);
         deep__cpu_unit_band(&u, first, count);
-        DEEP_TRY(multiply_band(&u, packed, count * width, y));
+        DEEP_TRY(multiply_band(&u, packed, count * width, m.band));
         deep__cpu_parallel(run->threads, in_band, moments_part, &m);
     }
     deep__cpu_join_moments(run->threads, run->call->dst[1], run->call->dst[2], &m.cut, m.mean, m.squares, u.outputs);

@@ -12,7 +12,8 @@
 typedef struct cpu_unit {
     const cpu_run *run;
     const deep_value_info *shape; /* of x and of the depthwise result, [N, H, W, C] */
-    const float *x, *w, *pointwise;
+    const void *x;                /* floats or bfloat16, as shape->dtype says */
+    const float *w, *pointwise;
     const float *norm[4]; /* gamma, beta, mean, variance of the norm on x; NULL = none */
     bool relu;            /* behind the norm */
     int64_t channels;     /* C */
@@ -33,12 +34,5 @@ float *deep__cpu_unit_open(cpu_unit *unit, const cpu_run *run);
 
 /* Depthwise results of image rows first .. first + count - 1, at most a band, into unit->between. */
 void deep__cpu_unit_band(const cpu_unit *unit, int64_t first, int64_t count);
-
-/* Row `h` of image `n`, or NULL outside; `data` holds images `from` and up. */
-static inline const float *cpu_unit_row(const cpu_unit *unit, const float *data, int64_t from, int64_t n, int64_t h)
-{
-    const int64_t height = unit->shape->shape[1];
-    return h < 0 || h >= height ? NULL : data + ((n - from) * height + h) * unit->row;
-}
 
 #endif

@@ -115,6 +115,12 @@ typedef struct cpu_kernels {
     /* dx += dy where index == tap */
     void (*pool_gradient)(float *dx, const float *dy, const uint8_t *index, uint8_t tap, int64_t count);
 
+    /* The same of values stored as bfloat16. */
+    void (*pool_max_bf16)(uint16_t *y, uint8_t *index, const uint16_t *x, uint8_t tap, bool first, int64_t count);
+    void (*pool_gradient_bf16)(float *dx, const uint16_t *dy, const uint8_t *index, uint8_t tap, int64_t count);
+
+    void (*load_bf16)(float *to, const uint16_t *from, int64_t count);
+
     void (*sgd)(const cpu_update *u, int64_t begin, int64_t end);
     void (*rmsprop)(const cpu_update *u, int64_t begin, int64_t end);
     void (*adam)(const cpu_update *u, int64_t begin, int64_t end);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend_ref/ref.h"
+#include "base/bf16.h"
 
 #include <stdio.h>
 
@@ -73,6 +74,59 @@ static bool supports(const deep_graph *graph, const deep_node *node)
     return graph->real == DEEP_HOST_REAL && kernels[node->op] != NULL;
 }
 
+/* ---- activations stored as bfloat16: widened before an op, rounded after it; kernels of that type are the ops' affair ---- */
+
+static size_t widened_bytes(const deep_value_info *info)
+{
+    return info->dtype == DEEP_DTYPE_BF16 && info->segment == DEEP_SEGMENT_ARENA ? (info->bytes * 2 + 63) / 64 * 64 : 0;
+}
+
+static size_t all_widened(const deep_call *call)
+{
+    size_t bytes = 0;
+    for (int32_t k = 0; k < call->node->input_count; ++k)
+        bytes += widened_bytes(call->in[k]);
+    for (int32_t k = 0; k < call->node->output_count; ++k)
+        bytes += widened_bytes(call->out[k]);
+    return bytes;
+}
+
+/* What an op sees instead of a bfloat16 operand; `scratch` moves behind its floats. */
+static void *widen(deep_value_info *wide, const deep_value_info **info, void *data, bool read, char **scratch)
+{
+    float *floats = (float *)(void *)*scratch;
+    if (widened_bytes(*info) == 0) return data;
+    for (int64_t i = 0; i < deep__value_elements(*info) && read; ++i)
+        floats[i] = deep__bf16_widen(((const uint16_t *)data)[i]);
+    *scratch += widened_bytes(*info);
+    *wide = **info;
+    wide->dtype = DEEP_DTYPE_F32;
+    wide->bytes *= 2;
+    *info = wide;
+    return floats;
+}
+
+static void round_to(void *data, const deep_value_info *info, const float *floats)
+{
+    for (int64_t i = 0; i < deep__value_elements(info); ++i)
+        ((uint16_t *)data)[i] = deep__bf16_round(floats[i]);
+}
+
+static void run_call(const deep_call *call)
+{
+    deep_call wide = *call;
+    deep_value_info in[DEEP_NODE_INPUTS], out[DEEP_NODE_OUTPUTS];
+    char *scratch = call->scratch;
+    for (int32_t k = 0; k < call->node->input_count; ++k)
+        wide.src[k] = widen(&in[k], &wide.in[k], call->src[k], true, &scratch);
+    for (int32_t k = 0; k < call->node->output_count; ++k)
+        wide.dst[k] = widen(&out[k], &wide.out[k], call->dst[k], false, &scratch);
+    wide.scratch = scratch;
+    kernels[call->node->op](&wide);
+    for (int32_t k = 0; k < call->node->output_count; ++k)
+        if (widened_bytes(call->out[k]) != 0) round_to(call->dst[k], call->out[k], wide.dst[k]);
+}
+
 static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_graph *graph,
                                const deep_plan_options *options, const deep_host *host)
 {
@@ -83,7 +137,7 @@ static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_grap
         char text[96];
         deep_call call;
         deep__call_describe(&call, graph, &graph->nodes[i]);
-        const size_t bytes = REF_NAME(separable_scratch)(&call);
+        const size_t bytes = REF_NAME(separable_scratch)(&call) + all_widened(&call);
         if (bytes > *scratch) *scratch = bytes;
         if (supports(graph, &graph->nodes[i])) continue;
         snprintf(text, sizeof text, "the reference backend has no %s of this type", deep__op_name(graph->nodes[i].op));
@@ -103,7 +157,7 @@ static deep_status plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT
         deep_call call;
         deep__call_describe(&call, plan->graph, node);
         deep__call_resolve(&call, base);
-        kernels[node->op](&call);
+        run_call(&call);
     }
     return DEEP_OK;
 }

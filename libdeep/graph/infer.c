@@ -478,7 +478,8 @@ deep_status deep__infer(const deep_graph *graph, deep_node *node, deep_value_inf
 
 int64_t deep__node_multiply_adds(const deep_graph *graph, const deep_node *node)
 {
-    const bool dense = node->op == DEEP_OP_DENSE, separable = node->op == DEEP_OP_SEPARABLE;
+    const bool dense = node->op == DEEP_OP_DENSE,
+               separable = node->op == DEEP_OP_SEPARABLE || node->op == DEEP_OP_SEPARABLE_TRAIN;
     if (!dense && !separable && node->op != DEEP_OP_CONV2D && node->op != DEEP_OP_DEPTHWISE) return 0;
     const deep_value_info *w = deep__graph_value(graph, node->inputs[1]),
                           *y = deep__graph_value(graph, node->outputs[0]);

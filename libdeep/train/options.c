@@ -86,6 +86,7 @@ static const struct integer_option {
     INTEGER(keep_last, 0, 0, 1),
     INDIFFERENT(workers, MAX_WORKERS),
     INTEGER(keep_preprocessing, 0, 0, 1),
+    INTEGER(dtype, DEEP_DTYPE_F32, DEEP_DTYPE_F32, DEEP_DTYPE_BF16),
     INDIFFERENT(resume, 1),
 #undef INTEGER
 #undef INDIFFERENT

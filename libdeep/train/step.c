@@ -158,6 +158,7 @@ deep_status deep__step_build(deep_step_program *p, const deep_trainer *trainer)
     add_statistics_updates(p);
     DEEP_TRY(graph->status);
     graph->values[p->result].keep = graph->values[p->norm].keep = true;
+    if (trainer->options.dtype == DEEP_DTYPE_BF16) DEEP_TRY(deep__pass_store_bf16(graph));
     return deep__program_compile(program, trainer->model->context->threads, false);
 }
 

@@ -93,6 +93,17 @@ START_TEST(the_same_seed_gives_the_same_file)
 }
 END_TEST
 
+START_TEST(bfloat16_activations_give_one_file_too)
+{
+    deep_fit_options options = usual();
+    const uint64_t single = train_whole(&options);
+    options.dtype = DEEP_DTYPE_BF16;
+    const uint64_t narrow = train_whole(&options);
+    ck_assert_uint_ne(narrow, single);
+    ck_assert_uint_eq(train_whole(&options), narrow);
+}
+END_TEST
+
 /* Cancels after so many callbacks of any phase. */
 static int32_t cancel_after(void *user, const deep_progress *progress)
 {
@@ -158,9 +169,12 @@ START_TEST(a_damaged_checkpoint_falls_back_to_the_one_before)
 }
 END_TEST
 
+static const int32_t dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16};
+
 START_TEST(a_small_network_learns_the_small_set)
 {
     deep_fit_options options = usual();
+    options.dtype = dtypes[_i];
     options.epochs = 12;
     options.learning_rate = 3e-3;
     options.augment = DEEP_AUGMENT_FLIP;
@@ -318,9 +332,10 @@ Suite *test_suite(void)
     tcase_set_timeout(tests, 600);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, the_same_seed_gives_the_same_file);
+    tcase_add_test(tests, bfloat16_activations_give_one_file_too);
     tcase_add_test(tests, resuming_at_any_callback_equals_never_having_stopped);
     tcase_add_test(tests, a_damaged_checkpoint_falls_back_to_the_one_before);
-    tcase_add_test(tests, a_small_network_learns_the_small_set);
+    tcase_add_loop_test(tests, a_small_network_learns_the_small_set, 0, 2);
     tcase_add_test(tests, evaluating_never_changes_training);
     tcase_add_test(tests, frozen_layers_keep_weights_and_statistics);
     tcase_add_test(tests, exact_statistics_are_those_of_the_training_images);

@@ -14,6 +14,7 @@ from . import _declarations as c
 # Fields that hold a constant; a program may give its name in any case.
 _ENUMERATIONS: dict[str, type[enum.IntEnum]] = {
     "class_weights": c.ClassWeights,
+    "dtype": c.Dtype,
     "filter": c.Filter,
     "fit": c.Fit,
     "head": c.Head,
