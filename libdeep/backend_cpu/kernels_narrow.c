@@ -92,15 +92,22 @@ void KERNEL(unpack_i8)(int8_t *kernel, const int8_t *packed, int64_t inner, int6
 
 /* ---- one panel as floats: inner x width ---- */
 
+typedef uint32_t vec_bits __attribute__((vector_size(VEC_FLOATS * 4)));
+typedef uint32_t vec_bits_memory __attribute__((vector_size(VEC_FLOATS * 4), aligned(2), may_alias));
+
+/* Whole vectors are stored: what is too much of a row, the next row overwrites, and `to` has room behind the last. */
 void KERNEL(widen_bf16)(float *restrict to, const uint16_t *restrict packed, int64_t inner, int64_t columns,
                         int64_t column)
 {
     const int64_t padded = panel_width(columns, column), left = columns - column, width = left < PANEL ? left : PANEL;
+    const vec_bits upper = (vec_bits){0} + 0xffff0000u;
     packed += column * round_up(inner, BF16_GROUP);
-    for (int64_t k = 0; k < inner; k += BF16_GROUP, packed += padded * BF16_GROUP)
-        for (int64_t row = 0; row < BF16_GROUP && k + row < inner; ++row, to += width)
-            for (int64_t i = 0; i < width; ++i)
-                to[i] = deep__bf16_widen(packed[i * BF16_GROUP + row]);
+    for (int64_t k = 0; k < inner; k += BF16_GROUP, packed += padded * BF16_GROUP, to += BF16_GROUP * width) {
+        for (int64_t i = 0; i < padded; i += VEC_FLOATS)
+            vec_store(to + i, (vec)(*(const vec_bits_memory *)(packed + i * BF16_GROUP) << 16));
+        for (int64_t i = 0; i < padded && k + 1 < inner; i += VEC_FLOATS)
+            vec_store(to + width + i, (vec)(*(const vec_bits_memory *)(packed + i * BF16_GROUP) & upper));
+    }
 }
 
 void KERNEL(widen_i8)(float *restrict to, const int8_t *restrict packed, int64_t inner, int64_t columns, int64_t column)
