@@ -146,6 +146,8 @@ CPU_OP(reduce_sum);
 
 /* Image row `row` (over all images) of a common depthwise convolution of the call's first two operands, into `to`. */
 void deep__cpu_depthwise_row(const cpu_run *run, int64_t row, float *to);
+void deep__cpu_depthwise_row_quantized(const cpu_run *run, int64_t row, uint8_t *to, const float *inverse,
+                                       const float *zero);
 
 /* True for the convolution that the row kernels compute: 3x3, stride 1, padding 1. */
 bool deep__cpu_depthwise_common(const deep_call *call);

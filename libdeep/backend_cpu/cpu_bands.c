@@ -123,9 +123,14 @@ static void depthwise_pixels(const bands *b, int64_t row, char *to, char *lines)
         deep__cpu_depthwise_row(b->run, row, (float *)(void *)to);
         return;
     }
+    const bool whole = b->channels * value_bytes(b) == b->row_bytes;
+    if (b->operand == CPU_QUANTIZED && whole) {
+        deep__cpu_depthwise_row_quantized(b->run, row, (uint8_t *)to, b->inverse, b->zero);
+        return;
+    }
     float *line = (float *)(void *)lines;
     deep__cpu_depthwise_row(b->run, row, line);
-    if (b->channels * value_bytes(b) == b->row_bytes) {
+    if (whole) {
         convert(b, to, line, b->columns);
         return;
     }
@@ -149,6 +154,18 @@ static void padded_line(const bands *b, int64_t n, int64_t h, float *line, char 
     memset(line, 0, (size_t)b->line_floats * sizeof *line);
     if (inside) memcpy(line + left * b->channels, x, (size_t)floats * sizeof *line);
     convert(b, to, line, b->line_floats / b->channels);
+}
+
+/* The pixels that a strided 1x1 kernel meets. */
+static void strided_pixels(const bands *b, int64_t row, char *to, float *line)
+{
+    const deep_call *call = b->run->call;
+    const int64_t height = call->out[0]->shape[1], stride = call->attr->conv.stride;
+    const int64_t from = row / height * call->in[0]->shape[1] + row % height * stride;
+    const float *x = (const float *)call->src[0] + from * b->width * b->channels;
+    for (int64_t w = 0; w < b->columns; ++w)
+        memcpy(line + w * b->channels, x + w * stride * b->channels, (size_t)b->channels * sizeof *line);
+    convert(b, to, line, b->columns);
 }
 
 static void window_pixels(const bands *b, int64_t row, char *to, char *lines)
@@ -186,7 +203,10 @@ static void make_rows(const void *context, int64_t part)
             convert(b, to, (const float *)b->run->call->src[0] + (b->first + i) * b->channels, 1);
             break;
         default:
-            window_pixels(b, b->first + i, to, lines);
+            if (deep__cpu_is_pointwise(b->run->call) && b->channels * value_bytes(b) == b->row_bytes)
+                strided_pixels(b, b->first + i, to, (float *)(void *)lines);
+            else
+                window_pixels(b, b->first + i, to, lines);
             break;
         }
     }

@@ -34,12 +34,20 @@ static const float *row_of(const deep_value_info *shape, const float *data, int6
     return h < 0 || h >= shape->shape[1] ? NULL : data + (n * shape->shape[1] + h) * shape->shape[2] * shape->shape[3];
 }
 
+/* The input rows above, at and below image row `row`. */
+static void rows_around(const depthwise_call *d, int64_t row, const float *rows[3])
+{
+    const int64_t n = row / d->x->shape[1], h = row % d->x->shape[1];
+    for (int64_t i = 0; i < 3; ++i)
+        rows[i] = row_of(d->x, d->from, n, h - 1 + i);
+}
+
 static void common_row(const void *context, int64_t row)
 {
     const depthwise_call *d = context;
-    const int64_t n = row / d->x->shape[1], h = row % d->x->shape[1], stride = d->x->shape[2] * d->x->shape[3];
-    const float *const rows[3] = {row_of(d->x, d->from, n, h - 1), row_of(d->x, d->from, n, h),
-                                  row_of(d->x, d->from, n, h + 1)};
+    const int64_t stride = d->x->shape[2] * d->x->shape[3];
+    const float *rows[3];
+    rows_around(d, row, rows);
     d->run->kernels->depthwise_row(d->to + row * stride, rows, d->w, d->mask == NULL ? NULL : d->mask + row * stride,
                                    d->x->shape[2], d->x->shape[3], d->relu);
 }
@@ -109,6 +117,15 @@ void deep__cpu_depthwise_row(const cpu_run *run, int64_t row, float *to)
     depthwise_call d = forward_of(run, run->call);
     d.to = to - row * d.x->shape[2] * d.x->shape[3]; /* common_row() writes where the row stands in the whole */
     common_row(&d, row);
+}
+
+void deep__cpu_depthwise_row_quantized(const cpu_run *run, int64_t row, uint8_t *to, const float *inverse,
+                                       const float *zero)
+{
+    const depthwise_call d = forward_of(run, run->call);
+    const float *rows[3];
+    rows_around(&d, row, rows);
+    run->kernels->depthwise_row_quantized(to, rows, d.w, inverse, zero, d.x->shape[2], d.x->shape[3], d.relu);
 }
 
 deep_status deep__cpu_depthwise(const cpu_run *run)

@@ -99,6 +99,7 @@ static void multiply_widened(const product_call *c, int64_t part, int64_t first,
     float *widened = c->widened + part * widened_floats(k, c->kernel);
     cpu_product product = c->product;
     product.b = widened;
+    product.alone = true; /* another thread's panels would be asked for */
     for (; panel < end_panel; panel += WIDENED_PANELS) {
         const int64_t stop = panel + WIDENED_PANELS < end_panel ? panel + WIDENED_PANELS : end_panel;
         product.first_column = panel * k->panel;

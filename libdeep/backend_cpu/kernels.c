@@ -7,6 +7,7 @@
 
 const cpu_kernels TABLE_EXPAND(DEEP_KERNEL_ISA) = {
     .depthwise_row = KERNEL(depthwise_row),
+    .depthwise_row_quantized = KERNEL(depthwise_row_quantized),
     .depthwise_weights_row = KERNEL(depthwise_weights_row),
     .panel = 2 * VEC_FLOATS,
     .product = KERNEL(product),

@@ -39,6 +39,7 @@ typedef struct cpu_product {
     int64_t inner, columns;
     int64_t groups;       /* of a row, for the dot kernels */
     int64_t first_column; /* where b begins, for `product` */
+    bool alone;           /* nothing worth asking for stands behind the panels */
     bool relu;
 } cpu_product;
 
@@ -78,6 +79,10 @@ typedef struct cpu_kernels {
        With `mask` (a row like y) the result is 0 where mask <= 0. */
     void (*depthwise_row)(float *y, const float *const x[3], const float *w, const float *mask, int64_t width,
                           int64_t channels, bool relu);
+
+    /* The same, quantized. */
+    void (*depthwise_row_quantized)(uint8_t *y, const float *const x[3], const float *w, const float *inverse,
+                                    const float *zero, int64_t width, int64_t channels, bool relu);
 
     /* 3x3, stride 1: adds to dw (9 x channels) what input row x gives with the output rows below, at and above it (NULL
      * = none). */

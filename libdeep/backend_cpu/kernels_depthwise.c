@@ -10,20 +10,26 @@
 
 typedef struct row_call {
     float *y;
+    uint8_t *quantized; /* instead of y; with: */
+    const float *inverse, *zero;
     const float *x[3];
     const float *mask;
     int64_t width, channels;
     bool relu;
 } row_call;
 
-VEC_INLINE void finish(const row_call *r, int64_t column, int64_t channel, vec value)
+VEC_INLINE void finish(const row_call *r, int64_t column, int64_t channel, vec value, const bool quantized)
 {
     const int64_t at = column * r->channels + channel;
-    vec_store(r->y + at, r->mask != 0 ? vec_gate(value, vec_load(r->mask + at)) : value);
+    if (quantized)
+        vec_store_quantized(r->quantized + at, value * vec_load(r->inverse + channel) + vec_load(r->zero + channel));
+    else
+        vec_store(r->y + at, r->mask != 0 ? vec_gate(value, vec_load(r->mask + at)) : value);
 }
 
 /* Channels channel .. channel + V vectors - 1; taps of padding rows are 0. */
-VEC_INLINE void row_block(const row_call *r, const float *w, const bool live[3], int64_t channel, const int V)
+VEC_INLINE void row_block(const row_call *r, const float *w, const bool live[3], int64_t channel, const int V,
+                          const bool quantized)
 {
     vec taps[9 * 2], before[2] = {{0}}, here[2] = {{0}};
     for (int t = 0; t < 9; ++t)
@@ -40,13 +46,19 @@ VEC_INLINE void row_block(const row_call *r, const float *w, const bool live[3],
                 before[v] += x * taps[(row * 3 + 2) * V + v];
             }
         for (int v = 0; v < V; ++v) {
-            if (column > 0) finish(r, column - 1, channel + v * VEC_FLOATS, before[v]);
+            if (column > 0) finish(r, column - 1, channel + v * VEC_FLOATS, before[v], quantized);
             before[v] = here[v];
             here[v] = after[v];
         }
     }
     for (int v = 0; v < V; ++v)
-        finish(r, r->width - 1, channel + v * VEC_FLOATS, before[v]);
+        finish(r, r->width - 1, channel + v * VEC_FLOATS, before[v], quantized);
+}
+
+static uint8_t quantum(float value)
+{
+    const float low = value > 0 ? value : 0;
+    return (uint8_t)((low < 255 ? low : 255) + .5f);
 }
 
 static void row_scalar(const row_call *r, const float *w, const bool live[3])
@@ -61,26 +73,48 @@ static void row_scalar(const row_call *r, const float *w, const bool live[3])
                 sum += (r->relu && !(x > 0) ? 0 : x) * w[t * r->channels + c];
             }
             const int64_t at = column * r->channels + c;
-            r->y[at] = r->mask != 0 && !(r->mask[at] > 0) ? 0 : sum;
+            if (r->quantized != 0)
+                r->quantized[at] = quantum(sum * r->inverse[c] + r->zero[c]);
+            else
+                r->y[at] = r->mask != 0 && !(r->mask[at] > 0) ? 0 : sum;
         }
+}
+
+VEC_INLINE void row_blocks(const row_call *r, const float *w, const bool live[3], const bool quantized)
+{
+    int64_t channel = 0;
+    for (; channel + 2 * VEC_FLOATS <= r->channels; channel += 2 * VEC_FLOATS)
+        row_block(r, w, live, channel, 2, quantized);
+    for (; channel < r->channels; channel += VEC_FLOATS)
+        row_block(r, w, live, channel + VEC_FLOATS <= r->channels ? channel : r->channels - VEC_FLOATS, 1, quantized);
+}
+
+static void run_row(row_call *r, const float *const x[3], const float *w)
+{
+    const bool live[3] = {x[0] != 0, x[1] != 0, x[2] != 0};
+    const float *any = live[1] ? x[1] : live[0] ? x[0] : x[2]; /* stands in for a padding row, times 0 */
+    for (int row = 0; row < 3; ++row)
+        r->x[row] = live[row] ? x[row] : any;
+    if (r->channels < VEC_FLOATS)
+        row_scalar(r, w, live);
+    else if (r->quantized != 0)
+        row_blocks(r, w, live, true);
+    else
+        row_blocks(r, w, live, false);
 }
 
 void KERNEL(depthwise_row)(float *y, const float *const x[3], const float *w, const float *mask, int64_t width,
                            int64_t channels, bool relu)
 {
-    const bool live[3] = {x[0] != 0, x[1] != 0, x[2] != 0};
-    const float *any = live[1] ? x[1] : live[0] ? x[0] : x[2]; /* stands in for a padding row, times 0 */
-    const row_call r = {y,   {live[0] ? x[0] : any, live[1] ? x[1] : any, live[2] ? x[2] : any}, mask, width, channels,
-                        relu};
-    if (channels < VEC_FLOATS) {
-        row_scalar(&r, w, live);
-        return;
-    }
-    int64_t channel = 0;
-    for (; channel + 2 * VEC_FLOATS <= channels; channel += 2 * VEC_FLOATS)
-        row_block(&r, w, live, channel, 2);
-    for (; channel < channels; channel += VEC_FLOATS)
-        row_block(&r, w, live, channel + VEC_FLOATS <= channels ? channel : channels - VEC_FLOATS, 1);
+    row_call r = {.y = y, .mask = mask, .width = width, .channels = channels, .relu = relu};
+    run_row(&r, x, w);
+}
+
+void KERNEL(depthwise_row_quantized)(uint8_t *y, const float *const x[3], const float *w, const float *inverse,
+                                     const float *zero, int64_t width, int64_t channels, bool relu)
+{
+    row_call r = {.quantized = y, .inverse = inverse, .zero = zero, .width = width, .channels = channels, .relu = relu};
+    run_row(&r, x, w);
 }
 
 /* One input pixel times the output pixels of row `dy` at columns column + 1, column and column - 1 (those that exist).

@@ -15,7 +15,9 @@ typedef struct dot_panel {
     const int32_t *values; /* groups x vectors x 16 */
     const int32_t *less;   /* of integer sums */
     int64_t column;
-    int64_t width; /* output channels */
+    int64_t width;       /* output channels */
+    const int32_t *next; /* what a tile asks for on behalf of the next panel: `step` groups for each of its own */
+    int64_t step;
 } dot_panel;
 
 /* Written out because gcc 12 keeps moving the sums of its builtins between registers and the stack. */
@@ -49,13 +51,17 @@ VEC_INLINE void tile(const cpu_product *p, const dot_panel *b, int64_t row, cons
 {
     const int64_t groups = p->groups;
     const int32_t *values = b->values, *a = (const int32_t *)p->a + row * groups, *a3 = a + 3 * groups,
-                  *a6 = a + 6 * groups, *a9 = a + 9 * groups;
+                  *a6 = a + 6 * groups, *a9 = a + 9 * groups, *next = b->next;
     __m512i sums[TALL][PANEL_VECTORS];
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v)
             sums[r][v] = _mm512_setzero_si512();
     for (const int32_t *end = a + groups; a < end; ++a, ++a3, ++a6, ++a9, values += V * LANES) {
         __m512i w[PANEL_VECTORS];
+        if (R == TALL) {
+            __builtin_prefetch(next, 0, 2); /* into the second-level cache */
+            next += b->step;
+        }
         for (int v = 0; v < V; ++v)
             w[v] = _mm512_loadu_si512(values + v * LANES);
         for (int r = 0; r < R; ++r) {
@@ -69,10 +75,13 @@ VEC_INLINE void tile(const cpu_product *p, const dot_panel *b, int64_t row, cons
 }
 
 /* Rows row .. end - 1 of one panel: tall tiles, then what is left in fours and ones. */
-VEC_INLINE void panel_rows(const cpu_product *p, const dot_panel *b, int64_t row, int64_t end, const int V,
+VEC_INLINE void panel_rows(const cpu_product *p, dot_panel *b, int64_t row, int64_t end, const int V,
                            const bool integer)
 {
-    for (; row + TALL <= end; row += TALL)
+    const int64_t tiles = (end - row) / TALL + 1;
+    b->next = b->values + V * LANES * p->groups;
+    b->step = (V * LANES + tiles - 1) / tiles;
+    for (; row + TALL <= end; row += TALL, b->next += b->step * p->groups)
         tile(p, b, row, TALL, V, integer);
     for (; row + FEW <= end; row += FEW)
         tile(p, b, row, FEW, V, integer);
@@ -84,14 +93,17 @@ static dot_panel panel_of(const cpu_product *p, int64_t column)
 {
     const int64_t left = p->columns - column, padded = (p->columns + LANES - 1) / LANES * LANES;
     const int32_t *b = p->b;
-    return (dot_panel){b + column * p->groups, b + padded * p->groups + column, column, left < PANEL ? left : PANEL};
+    return (dot_panel){.values = b + column * p->groups,
+                       .less = b + padded * p->groups + column,
+                       .column = column,
+                       .width = left < PANEL ? left : PANEL};
 }
 
 VEC_INLINE void multiply(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel,
                          const bool integer)
 {
     for (int64_t i = first_panel; i < end_panel; ++i) {
-        const dot_panel b = panel_of(p, i * PANEL);
+        dot_panel b = panel_of(p, i * PANEL);
         if (b.width > LANES)
             panel_rows(p, &b, first, end, 2, integer);
         else

@@ -7,6 +7,8 @@
 
 void KERNEL(depthwise_row)(float *y, const float *const x[3], const float *w, const float *mask, int64_t width,
                            int64_t channels, bool relu);
+void KERNEL(depthwise_row_quantized)(uint8_t *y, const float *const x[3], const float *w, const float *inverse,
+                                     const float *zero, int64_t width, int64_t channels, bool relu);
 void KERNEL(depthwise_weights_row)(float *dw, const float *x, const float *const dy[3], int64_t width, int64_t channels,
                                    bool relu);
 void KERNEL(product)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel);

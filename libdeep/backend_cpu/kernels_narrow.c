@@ -134,12 +134,16 @@ static inline float quantum(float x, float inverse, float zero)
     return (low < 255 ? low : 255) + .5f;
 }
 
-void KERNEL(quantize)(uint8_t *restrict to, const float *restrict from, const float *restrict inverse,
-                      const float *restrict zero, int64_t pixels, int64_t channels)
+void KERNEL(quantize)(uint8_t *to, const float *from, const float *inverse, const float *zero, int64_t pixels,
+                      int64_t channels)
 {
-    for (int64_t p = 0; p < pixels; ++p, to += channels, from += channels)
-        for (int64_t c = 0; c < channels; ++c)
+    for (int64_t p = 0; p < pixels; ++p, to += channels, from += channels) {
+        int64_t c = 0;
+        for (; c + VEC_FLOATS <= channels; c += VEC_FLOATS)
+            vec_store_quantized(to + c, vec_load(from + c) * vec_load(inverse + c) + vec_load(zero + c));
+        for (; c < channels; ++c)
             to[c] = (uint8_t)(int32_t)quantum(from[c], inverse[c], zero[c]);
+    }
 }
 
 void KERNEL(quantize_wide)(float *restrict to, const float *restrict from, const float *restrict inverse,

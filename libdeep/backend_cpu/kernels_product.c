@@ -107,6 +107,9 @@ static void ask_ahead(const cpu_product *p, panels *b, int64_t count, int64_t ro
     const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
     b->next = b->values + count * PANEL * p->inner;
     b->step = (count * PANEL + tiles - 1) / tiles;
+    if (!p->alone) return;
+    b->next = b->values;
+    b->step = 0;
 }
 
 static void tall_panel(const cpu_product *p, panels *b, int64_t row, int64_t end)

@@ -43,4 +43,20 @@ VEC_INLINE vec vec_gate(vec value, vec gate)
     return (vec)((vec_mask)value & (gate > zero));
 }
 
+typedef uint8_t vec_bytes __attribute__((vector_size(VEC_FLOATS)));
+typedef uint8_t vec_bytes_memory __attribute__((vector_size(VEC_FLOATS), aligned(1), may_alias));
+
+/* Clamped to 0 .. 255 and plus a half: what is left is to drop the fraction. */
+VEC_INLINE vec vec_quantum(vec value)
+{
+    const vec low = vec_relu(value), most = (vec){0} + 255;
+    const vec_mask above = low > most;
+    return (vec)((above & (vec_mask)most) | (~above & (vec_mask)low)) + .5f;
+}
+
+VEC_INLINE void vec_store_quantized(uint8_t *to, vec value)
+{
+    *(vec_bytes_memory *)to = __builtin_convertvector(__builtin_convertvector(vec_quantum(value), vec_mask), vec_bytes);
+}
+
 #endif
