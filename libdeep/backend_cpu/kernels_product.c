@@ -24,6 +24,13 @@ typedef struct panels {
     int64_t step;
 } panels;
 
+/* For tiles that are met once a panel: unrolled code for each of them took minutes to compile. */
+__attribute__((noinline)) static void write_few(const cpu_product *p, int64_t row, int64_t first, tile_sums sums, int R,
+                                                int V, int64_t width)
+{
+    write_tile(p, row, first, sums, R, V, width);
+}
+
 /*
  * R rows by P panels of V vectors. `width` is b->width, as a constant where it is one, and rows are reached in threes
  * from four pointers: the loop has few registers for addresses.
@@ -54,7 +61,11 @@ VEC_INLINE void tile(const cpu_product *p, const panels *b, int64_t row, const i
                 sums[r][v] += w[v] * base[r % 3 * inner];
         }
     }
-    write_tile(p, row, b->column, sums, R, P * V, P == 1 ? width : P * V * VEC_FLOATS);
+    const int64_t columns = P == 1 ? width : P * V * VEC_FLOATS;
+    if (R >= LOW && width == PANEL)
+        write_tile(p, row, b->column, sums, R, P * V, columns);
+    else
+        write_few(p, row, b->column, sums, R, P * V, columns);
 }
 
 /* Any number of rows up to LOW, with the register tile made for it. */
