@@ -18,11 +18,22 @@ typedef struct row_call {
     bool relu;
 } row_call;
 
-VEC_INLINE void finish(const row_call *r, int64_t column, int64_t channel, vec value, const bool quantized)
+/* Of a vector of channels; half is added to the zero point. */
+typedef struct quantization {
+    vec inverse, zero;
+} quantization;
+
+VEC_INLINE quantization quantization_of(const row_call *r, int64_t channel)
+{
+    return (quantization){vec_load(r->inverse + channel), vec_load(r->zero + channel) + .5f};
+}
+
+VEC_INLINE void finish(const row_call *r, int64_t column, int64_t channel, vec value, const quantization *q,
+                       const bool quantized)
 {
     const int64_t at = column * r->channels + channel;
     if (quantized)
-        vec_store_quantized(r->quantized + at, value * vec_load(r->inverse + channel) + vec_load(r->zero + channel));
+        vec_store_quantized(r->quantized + at, value * q->inverse + q->zero);
     else
         vec_store(r->y + at, r->mask != 0 ? vec_gate(value, vec_load(r->mask + at)) : value);
 }
@@ -32,6 +43,9 @@ VEC_INLINE void row_block(const row_call *r, const float *w, const bool live[3],
                           const bool quantized)
 {
     vec taps[9 * 2], before[2] = {{0}}, here[2] = {{0}};
+    quantization q[2] = {{{0}, {0}}};
+    for (int v = 0; v < V && quantized; ++v)
+        q[v] = quantization_of(r, channel + v * VEC_FLOATS);
     for (int t = 0; t < 9; ++t)
         for (int v = 0; v < V; ++v)
             taps[t * V + v] = live[t / 3] ? vec_load(w + t * r->channels + channel + v * VEC_FLOATS) : (vec){0};
@@ -46,13 +60,13 @@ VEC_INLINE void row_block(const row_call *r, const float *w, const bool live[3],
                 before[v] += x * taps[(row * 3 + 2) * V + v];
             }
         for (int v = 0; v < V; ++v) {
-            if (column > 0) finish(r, column - 1, channel + v * VEC_FLOATS, before[v], quantized);
+            if (column > 0) finish(r, column - 1, channel + v * VEC_FLOATS, before[v], &q[v], quantized);
             before[v] = here[v];
             here[v] = after[v];
         }
     }
     for (int v = 0; v < V; ++v)
-        finish(r, r->width - 1, channel + v * VEC_FLOATS, before[v], quantized);
+        finish(r, r->width - 1, channel + v * VEC_FLOATS, before[v], &q[v], quantized);
 }
 
 static uint8_t quantum(float value)

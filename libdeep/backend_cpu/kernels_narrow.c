@@ -140,7 +140,7 @@ void KERNEL(quantize)(uint8_t *to, const float *from, const float *inverse, cons
     for (int64_t p = 0; p < pixels; ++p, to += channels, from += channels) {
         int64_t c = 0;
         for (; c + VEC_FLOATS <= channels; c += VEC_FLOATS)
-            vec_store_quantized(to + c, vec_load(from + c) * vec_load(inverse + c) + vec_load(zero + c));
+            vec_store_quantized(to + c, vec_load(from + c) * vec_load(inverse + c) + (vec_load(zero + c) + .5f));
         for (; c < channels; ++c)
             to[c] = (uint8_t)(int32_t)quantum(from[c], inverse[c], zero[c]);
     }

@@ -4,6 +4,9 @@
 
 /* One vector register of floats, as wide as this compilation's instruction set has. */
 #include <stdint.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VEC_FLOATS 16
@@ -29,11 +32,19 @@ VEC_INLINE void vec_store(float *to, vec value)
     *(vec_memory *)to = value;
 }
 
-/* value where it is above 0, else 0 */
+/* value where it is above 0, else 0 (also for not-a-number); compilers make two instructions of the comparison. */
 VEC_INLINE vec vec_relu(vec value)
 {
     const vec zero = {0};
+#if defined(__AVX512F__)
+    return (vec)_mm512_max_ps((__m512)value, (__m512)zero);
+#elif defined(__AVX2__)
+    return (vec)_mm256_max_ps((__m256)value, (__m256)zero);
+#elif defined(__SSE2__)
+    return (vec)_mm_max_ps((__m128)value, (__m128)zero);
+#else
     return (vec)((vec_mask)value & (value > zero));
+#endif
 }
 
 /* value where gate is above 0, else 0 */
@@ -46,17 +57,17 @@ VEC_INLINE vec vec_gate(vec value, vec gate)
 typedef uint8_t vec_bytes __attribute__((vector_size(VEC_FLOATS)));
 typedef uint8_t vec_bytes_memory __attribute__((vector_size(VEC_FLOATS), aligned(1), may_alias));
 
-/* Clamped to 0 .. 255 and plus a half: what is left is to drop the fraction. */
-VEC_INLINE vec vec_quantum(vec value)
-{
-    const vec low = vec_relu(value), most = (vec){0} + 255;
-    const vec_mask above = low > most;
-    return (vec)((above & (vec_mask)most) | (~above & (vec_mask)low)) + .5f;
-}
-
+/* The whole number nearest to value - 1/2, clamped to 0 .. 255: whoever makes the value adds the half. */
 VEC_INLINE void vec_store_quantized(uint8_t *to, vec value)
 {
-    *(vec_bytes_memory *)to = __builtin_convertvector(__builtin_convertvector(vec_quantum(value), vec_mask), vec_bytes);
+#if defined(__AVX512F__)
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtusepi32_epi8(_mm512_cvttps_epi32((__m512)vec_relu(value))));
+#else
+    const vec low = vec_relu(value), most = (vec){0} + 255;
+    const vec_mask above = low > most;
+    const vec clamped = (vec)((above & (vec_mask)most) | (~above & (vec_mask)low));
+    *(vec_bytes_memory *)to = __builtin_convertvector(__builtin_convertvector(clamped, vec_mask), vec_bytes);
+#endif
 }
 
 #endif
