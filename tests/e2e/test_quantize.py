@@ -14,6 +14,9 @@ class Agreement(Case):
 
     def setUp(self):
         super().setUp()
+        usable = [device["name"] for device in self.json("devices", "--json")["devices"] if device["available"]]
+        if "cpu" not in usable:
+            self.skipTest("the reference backend takes more than five minutes to train the network")
         self.expect(OK, "synth", "seen", "--classes", "4", "--per-class", "60", "--seed", "1")
         self.expect(OK, "synth", "unseen", "--classes", "4", "--per-class", "60", "--seed", "2")
         self.expect(OK, "train", "seen", "-o", "m.safetensors", "--arch", "xception-small", "--middle-blocks", "1",
