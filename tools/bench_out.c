@@ -223,9 +223,10 @@ void bench_draw(markup *to, const bench_result *result, const bench_request *req
 {
     const size_t room = (size_t)result->step_count + 1;
     char title[160];
-    snprintf(title, sizeof title, "%s, %d x %d pixels, batch %" PRId32 ", %" PRId32 " threads",
+    snprintf(title, sizeof title, "%s, %d x %d pixels, batch %" PRId32 ", %" PRId32 " thread%s",
              result->summary.architecture, result->summary.input_size, result->summary.input_size,
-             request->batches.values[0], request->threads.values[request->threads.count - 1]);
+             request->batches.values[0], request->threads.values[request->threads.count - 1],
+             request->threads.values[request->threads.count - 1] == 1 ? "" : "s");
     drawing d = {.result = result,
                  .kinds = calloc(room, sizeof *d.kinds),
                  .dots = calloc(room, sizeof *d.dots),
