@@ -37,7 +37,7 @@ static const option_row rows[] = {
      offsetof(bench_settings, calibrate), 0, 0, NULL},
     {"repetitions", 0, OPTION_INT, "N", "runs of each kind that are timed (10)", offsetof(bench_settings, repetitions),
      1, 10000, NULL},
-    {"device", 0, OPTION_TEXT, "NAME", "auto, cpu or ref (auto)", offsetof(bench_settings, device), 0, 0, NULL},
+    {"device", 0, OPTION_TEXT, "NAME", "auto, cuda, cpu or ref (auto)", offsetof(bench_settings, device), 0, 0, NULL},
     {"svg", 0, OPTION_TEXT, "FILE", "draw the layers' speed under the machine's limits", offsetof(bench_settings, svg),
      0, 0, NULL},
     {"json", 0, OPTION_FLAG, NULL, "print one JSON object", offsetof(bench_settings, json), 0, 0, NULL},

@@ -48,12 +48,17 @@ typedef struct deep_context_options {
     int32_t threads;           /**< Threads that compute, 1 to 1024; 0 = the processors this process may run on. */
     int32_t isa;               /**< DEEP_ISA_*; oneDNN's own cap is process-wide: the first context sets it. */
     int32_t reserved;          /**< 0 */
-    const char *device;        /**< "auto" (default), "cpu" or "ref". */
+    const char *device;        /**< "auto" (default), "cpu", "ref", "cuda" or "cuda:1" and so on. */
     int64_t max_pixels;        /**< Of one image; 0 = 64 Mpixel (67108864). */
     int64_t max_side;          /**< Of one image, in pixels; 0 = 65500. */
     int64_t max_decoder_bytes; /**< Memory of one decoder; 0 = 256 MiB. */
     int64_t max_image_bytes;   /**< Of one image file; 0 = 256 MiB. */
     int64_t max_model_bytes;   /**< Of one model file; 0 = 2 GiB. */
+    /**
+     * Absolute path of the GPU plugin; NULL = libdeep-cuda.so in the folder that the environment variable DEEP_PLUGIN_PATH
+     * names, else beside libdeep.so, else where it was to be installed. Opened when "auto" or "cuda" is asked for.
+     */
+    const char *plugin;
 } deep_context_options;
 
 /** First member of a designated initialiser: `{DEEP_CONTEXT_OPTIONS_INIT, .threads = 2}`. */
@@ -98,7 +103,7 @@ DEEP_API void deep_context_resume(deep_context *context);
 DEEP_API int32_t deep_context_threads(const deep_context *context);
 
 /**
- * @return Name of the device in use, "cpu" or "ref"; "" for NULL. Lives as long as the context. Any thread. Since
+ * @return Name of the device in use, "cpu", "ref", "cuda", "cuda:1"; "" for NULL. Lives as long as the context. Any thread. Since
  *         0.1.
  */
 DEEP_API const char *deep_context_device(const deep_context *context);
@@ -114,10 +119,10 @@ DEEP_API void deep_free(deep_context *context, void *memory);
 /** One entry of deep_device_info(). */
 typedef struct deep_device {
     size_t struct_size;   /**< sizeof(deep_device), set by the caller */
-    char name[16];        /**< What deep_context_options.device takes: "cpu", "ref". */
+    char name[16];        /**< What deep_context_options.device takes: "cuda", "cpu", "ref". */
     char description[96]; /**< Such as "oneDNN 2.6.3, AVX-512 kernels". */
     int32_t available;    /**< 1, or 0 with the reason in `description`. */
-    int32_t threads;      /**< Threads that it would use by default. */
+    int32_t threads;      /**< Threads that it would use by default; of "cuda", those of the host. */
 } deep_device;
 
 /** @return How many devices this build knows, available or not. Any thread. Since 0.1. */

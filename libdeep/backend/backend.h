@@ -24,12 +24,44 @@ typedef struct deep_host {
 /* A compiled graph. It owns no tensor memory. One thread at a time. */
 typedef struct deep_plan deep_plan;
 
+/* A device with memory of its own that is open: its memory, its queue of work. Any thread. */
+typedef struct deep_accelerator deep_accelerator;
+
 typedef struct deep_plan_options {
     size_t struct_size;
-    int32_t threads; /* that compute */
-    int32_t isa;     /* DEEP_ISA_* */
-    bool packed;     /* the 1x1 kernels of the parameters are in the layout of `pack` */
+    int32_t threads;               /* that compute */
+    int32_t isa;                   /* DEEP_ISA_* */
+    bool packed;                   /* the 1x1 kernels of the parameters are in the layout of `pack` */
+    deep_accelerator *accelerator; /* NULL = the backend computes in the host's memory */
 } deep_plan_options;
+
+/*
+ * Devices with memory of their own. Work is queued: a plan runs when what was queued before it is done, `download` waits.
+ * Addresses of such memory mean nothing to the host.
+ */
+typedef struct deep_accelerators {
+    size_t struct_size;
+
+    /* How many there are; 0 with the reason in `text`. */
+    int32_t (*count)(char *text, size_t size);
+
+    /* Text such as "NVIDIA H100, 80 GB, cuDNN 9.19.0"; 1 when usable, 0 with the reason in `text`. */
+    int32_t (*describe)(int32_t index, char *text, size_t size);
+
+    deep_status (*open)(deep_accelerator **out, int32_t index, const deep_host *host);
+    void (*close)(deep_accelerator *accelerator);
+
+    /* 256-byte aligned. DEEP_ERROR_OUT_OF_MEMORY says how many bytes were wanted and how many are free. */
+    deep_status (*alloc)(deep_accelerator *accelerator, void **out, size_t bytes);
+    void (*free)(deep_accelerator *accelerator, void *memory);
+
+    deep_status (*upload)(deep_accelerator *accelerator, void *to, const void *from, size_t bytes);
+    deep_status (*download)(deep_accelerator *accelerator, void *to, const void *from, size_t bytes);
+    deep_status (*clear)(deep_accelerator *accelerator, void *memory, size_t bytes);
+
+    /* Waits for everything queued, and tells what went wrong in it. */
+    deep_status (*sync)(deep_accelerator *accelerator);
+} deep_accelerators;
 
 /* A kernel [inner, columns] that is packed: 1x1 ones in F32, all but depthwise ones in BF16 and I8. */
 typedef struct deep_packing {
@@ -70,10 +102,16 @@ typedef struct deep_backend {
      * floats, the others deep__kernel_floats(); readers look up to 15 floats further. NULL = the plain layout.
      */
     void (*pack)(int32_t isa, const deep_packing *packing, void *to, const void *from, bool back);
+
+    /* NULL = it computes in the host's memory. */
+    const deep_accelerators *accelerators;
 } deep_backend;
 
-/* One exported entry per plugin; NULL refuses. */
-typedef const deep_backend *(*deep_backend_entry_v1)(uint32_t abi, const deep_host *host);
+/*
+ * The one symbol that a plugin exports, "deep_backend_entry_v1"; NULL refuses another `abi` or sizes of structs. Of
+ * `host` the size alone counts: functions come with each later call.
+ */
+typedef const deep_backend *(*deep_backend_entry)(uint32_t abi, const deep_host *host);
 
 /* ---- for the backends in host memory ---- */
 

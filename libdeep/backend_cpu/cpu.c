@@ -160,7 +160,7 @@ const deep_backend *deep__backend_cpu(void);
 const deep_backend *deep__backend_cpu(void)
 {
     static const deep_backend backend = {
-        sizeof(deep_backend), "cpu", describe, open_device, supports, plan_create, plan_run, plan_free, pack,
+        sizeof(deep_backend), "cpu", describe, open_device, supports, plan_create, plan_run, plan_free, pack, NULL,
     };
     return &backend;
 }

@@ -178,7 +178,7 @@ const deep_backend *deep__backend_ref(void)
 #endif
 {
     static const deep_backend backend = {
-        sizeof(deep_backend), "ref", describe, open_device, supports, plan_create, plan_run, plan_free, NULL,
+        sizeof(deep_backend), "ref", describe, open_device, supports, plan_create, plan_run, plan_free, NULL, NULL,
     };
     return &backend;
 }

@@ -113,6 +113,7 @@ void deep_context_free(deep_context *context)
 {
     if (context == NULL) return;
     const deep_allocator allocator = context->allocator;
+    if (context->close != NULL) context->close(context);
     deep__free(&allocator, context);
 }
 

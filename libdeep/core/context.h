@@ -18,6 +18,7 @@ typedef struct deep_limits {
 } deep_limits;
 
 struct deep_backend;
+struct deep_accelerator;
 
 struct deep_context {
     deep_allocator allocator;
@@ -25,8 +26,11 @@ struct deep_context {
     deep_limits limits;
     int32_t threads;
     int32_t isa;
-    pid_t pid;                          /* of the process that made it */
-    const struct deep_backend *backend; /* set by backend/registry.c */
+    pid_t pid;                            /* of the process that made it */
+    const struct deep_backend *backend;   /* set by backend/registry.c, with all below but `cancelled` */
+    struct deep_accelerator *accelerator; /* NULL = the backend computes in the host's memory */
+    void (*close)(struct deep_context *); /* gives back the accelerator */
+    char device[16];
     atomic_int cancelled;
 };
 
