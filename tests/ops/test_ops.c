@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/registry.h"
 #include "op_graph.h"
+#include "shim.h"
 #include "test.h"
 
 #include <math.h>
@@ -141,23 +142,29 @@ static void compare_narrow(const op_case *c, int32_t dtype, int32_t threads, int
     op_graph_close(&ref);
 }
 
+/* All in float32, with kernels as they are. */
+static void compare_plain(const op_case *c, const deep_backend *backend, int32_t threads, int32_t isa)
+{
+    op_graph other, ref;
+    op_graph_open(&ref, c, deep__backend_ref(), DEEP_DTYPE_F32, 1, DEEP_ISA_AUTO, c->differentiable);
+    op_graph_open(&other, c, backend, DEEP_DTYPE_F32, threads, isa, c->differentiable);
+    op_graph_run(&ref, 0, ref.graph.node_count);
+    op_graph_run(&other, 0, other.graph.node_count);
+    for (int32_t k = 0; k < ref.graph.nodes[0].output_count; ++k)
+        compare(&other, &ref, ref.graph.nodes[0].outputs[k], c->name, "output");
+    for (int32_t k = 0; k < ref.input_count; ++k)
+        if (ref.gradients[k] != DEEP_NO_VALUE) compare(&other, &ref, ref.gradients[k], c->name, "gradient");
+    op_graph_close(&other);
+    op_graph_close(&ref);
+}
+
 static void compare_backends(const op_case *c, int32_t threads, int32_t isa)
 {
-    op_graph cpu, ref;
     compare_packed(c, threads, isa);
     compare_narrow(c, DEEP_DTYPE_BF16, threads, isa);
     compare_narrow(c, DEEP_DTYPE_I8, threads, isa);
     if (c->op == DEEP_OP_SEPARABLE) return; /* with packed kernels alone */
-    op_graph_open(&ref, c, deep__backend_ref(), DEEP_DTYPE_F32, 1, DEEP_ISA_AUTO, c->differentiable);
-    op_graph_open(&cpu, c, deep__backend_cpu(), DEEP_DTYPE_F32, threads, isa, c->differentiable);
-    op_graph_run(&ref, 0, ref.graph.node_count);
-    op_graph_run(&cpu, 0, cpu.graph.node_count);
-    for (int32_t k = 0; k < ref.graph.nodes[0].output_count; ++k)
-        compare(&cpu, &ref, ref.graph.nodes[0].outputs[k], c->name, "output");
-    for (int32_t k = 0; k < ref.input_count; ++k)
-        if (ref.gradients[k] != DEEP_NO_VALUE) compare(&cpu, &ref, ref.gradients[k], c->name, "gradient");
-    op_graph_close(&cpu);
-    op_graph_close(&ref);
+    compare_plain(c, deep__backend_cpu(), threads, isa);
 }
 
 START_TEST(cpu_agrees_with_the_reference)
@@ -174,6 +181,13 @@ START_TEST(cpu_agrees_with_the_reference)
 }
 END_TEST
 
+/* The GPU's kernels, as loops. */
+START_TEST(cuda_agrees_with_the_reference)
+{
+    compare_plain(&op_cases[_i], deep__backend_shim(), 1, DEEP_ISA_AUTO);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("ops");
@@ -182,6 +196,7 @@ Suite *test_suite(void)
     tcase_add_loop_test(tests, reference_gradients_agree_with_finite_differences, 0, op_case_count);
     tcase_add_test(tests, loss_gradient_agrees_with_finite_differences);
     if (deep__backend_cpu() != NULL) tcase_add_loop_test(tests, cpu_agrees_with_the_reference, 0, op_case_count);
+    tcase_add_loop_test(tests, cuda_agrees_with_the_reference, 0, op_case_count);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -5,6 +5,7 @@
  */
 #include "backend/registry.h"
 #include "graph/memory_plan.h"
+#include "shim.h"
 #include "test.h"
 
 #include <math.h>
@@ -144,6 +145,7 @@ START_TEST(updates_follow_keras_formulas)
     const deep_host host = deep__host(context);
     run_rule(&rules[_i], deep__backend_ref(), &host);
     if (deep__backend_cpu() != NULL) run_rule(&rules[_i], deep__backend_cpu(), &host);
+    run_rule(&rules[_i], deep__backend_shim(), &host);
     deep_context_free(context);
 }
 END_TEST

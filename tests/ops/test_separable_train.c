@@ -9,6 +9,7 @@
 #include "graph/autodiff.h"
 #include "graph/memory_plan.h"
 #include "graph/passes.h"
+#include "shim.h"
 #include "test.h"
 
 #include <deep/context.h>
@@ -252,6 +253,18 @@ START_TEST(cpu_computes_the_fused_block)
 }
 END_TEST
 
+START_TEST(cuda_computes_the_fused_block)
+{
+    static block fused, unfused;
+    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL};
+    run(&unfused, &cases[_i], deep__backend_ref_double(), DEEP_DTYPE_F64, UNFUSED, options);
+    run(&fused, &cases[_i], deep__backend_shim(), DEEP_DTYPE_F32, FUSED, options);
+    compare(&fused, &unfused, &cases[_i], 5e-5);
+    close_block(&fused);
+    close_block(&unfused);
+}
+END_TEST
+
 typedef struct error {
     double difference, size; /* sums of squares */
 } error;
@@ -334,6 +347,7 @@ Suite *test_suite(void)
     tcase_add_loop_test(tests, the_fused_block_is_the_unfused_one, 0, CASE_COUNT);
     tcase_add_loop_test(tests, values_stored_as_bfloat16_stay_near, 0, CASE_COUNT);
     if (deep__backend_cpu() != NULL) tcase_add_loop_test(tests, cpu_computes_the_fused_block, 0, CASE_COUNT);
+    tcase_add_loop_test(tests, cuda_computes_the_fused_block, 0, CASE_COUNT);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Forward, loss and backward of the whole network: `cpu` and `ref` in single precision, judged by `ref` in double on the same weights,
- * images and labels. The yardstick, per tensor and in the Euclidean norm, is error(cpu) <= max(1e-4, 3 x error(ref in float)).
+ * Forward, loss and backward of the whole network: a backend and `ref` in single precision, judged by `ref` in double on the same weights,
+ * images and labels. The yardstick, per tensor and in the Euclidean norm, is error(backend) <= max(1e-4, 3 x error(ref in float)).
  *
  * One exception is in the nature of single precision: a value within rounding of 0 (or of its neighbour under a pool) may fall on the
  * other side, and one such decision among some 10^5 shifts every gradient below it by about 3e-3. It happens to about every third set of
@@ -13,6 +13,7 @@
 #include "graph/memory_plan.h"
 #include "graph/passes.h"
 #include "nn/network.h"
+#include "shim.h"
 #include "test.h"
 
 #include <deep/model.h>
@@ -37,7 +38,7 @@ static const step_case cases[] = {
     {"narrow at 299 (pool 74 -> 37), batch 1", "xception", 299, 1, DEEP_HEAD_SERVICE, 0.05, 0, 1},
     {"published channels at 71, batch 1", "xception", 71, 1, DEEP_HEAD_IMAGENET, 1, 0, 1},
 };
-enum { CASE_COUNT = sizeof cases / sizeof cases[0] };
+enum { CASE_COUNT = sizeof cases / sizeof cases[0], CUDA_CASES = 2 };
 
 const deep_backend *deep__backend_ref_double(void);
 
@@ -178,40 +179,53 @@ typedef struct verdict {
     char text[200]; /* the first tensor that does not */
 } verdict;
 
-static void compare(verdict *v, const step *cpu, const step *ref, const step *truth, deep_value value, const char *name)
+static void compare(verdict *v, const step *other, const step *ref, const step *truth, deep_value value,
+                    const char *name)
 {
-    const double got = distance(cpu, truth, value), usual = distance(ref, truth, value);
+    const double got = distance(other, truth, value), usual = distance(ref, truth, value);
     if (!v->agrees || got <= fmax(1e-4, 3 * usual)) return;
     v->agrees = false;
     snprintf(v->text, sizeof v->text, "%s is off by %.3g, the reference in float by %.3g", name, got, usual);
 }
 
-static verdict judge(const step_case *c, uint64_t images)
+static verdict judge(const step_case *c, uint64_t images, const deep_backend *backend)
 {
-    static step cpu, ref, truth;
+    static step other, ref, truth;
     verdict v = {.agrees = true};
     run_step(&truth, c, images, deep__backend_ref_double(), DEEP_DTYPE_F64);
     run_step(&ref, c, images, deep__backend_ref(), DEEP_DTYPE_F32);
-    run_step(&cpu, c, images, deep__backend_cpu(), DEEP_DTYPE_F32);
-    compare(&v, &cpu, &ref, &truth, truth.loss, "loss");
-    compare(&v, &cpu, &ref, &truth, truth.net.logits, "logits");
+    run_step(&other, c, images, backend, DEEP_DTYPE_F32);
+    compare(&v, &other, &ref, &truth, truth.loss, "loss");
+    compare(&v, &other, &ref, &truth, truth.net.logits, "logits");
     for (int32_t i = truth.net.params.count - 1; i >= 0; --i)
         if (truth.gradients[i] != DEEP_NO_VALUE)
-            compare(&v, &cpu, &ref, &truth, truth.gradients[i], truth.net.params.specs[i].name);
-    close_step(&cpu);
+            compare(&v, &other, &ref, &truth, truth.gradients[i], truth.net.params.specs[i].name);
+    close_step(&other);
     close_step(&ref);
     close_step(&truth);
     return v;
 }
 
-START_TEST(a_training_step_agrees)
+static void expect_agreement(const step_case *c, const deep_backend *backend)
 {
     verdict v = {false, ""};
     assert_ok(deep_context_create(&context, NULL));
     for (uint64_t images = 1; images <= 4 && !v.agrees; ++images)
-        v = judge(&cases[_i], images);
-    ck_assert_msg(v.agrees, "%s: %s", cases[_i].name, v.text);
+        v = judge(c, images, backend);
+    ck_assert_msg(v.agrees, "%s: %s", c->name, v.text);
     deep_context_free(context);
+}
+
+START_TEST(a_training_step_agrees)
+{
+    expect_agreement(&cases[_i], deep__backend_cpu());
+}
+END_TEST
+
+/* The GPU's kernels as loops: the first cases, which are the quick ones. */
+START_TEST(a_training_step_on_cuda_agrees)
+{
+    expect_agreement(&cases[_i], deep__backend_shim());
 }
 END_TEST
 
@@ -220,7 +234,8 @@ Suite *test_suite(void)
     Suite *suite = suite_create("step");
     TCase *tests = tcase_create("step");
     tcase_set_timeout(tests, 600);
-    tcase_add_loop_test(tests, a_training_step_agrees, 0, CASE_COUNT);
+    if (deep__backend_cpu() != NULL) tcase_add_loop_test(tests, a_training_step_agrees, 0, CASE_COUNT);
+    tcase_add_loop_test(tests, a_training_step_on_cuda_agrees, 0, CUDA_CASES);
     suite_add_tcase(suite, tests);
     return suite;
 }

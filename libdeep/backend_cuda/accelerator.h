@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_BACKEND_CUDA_ACCELERATOR_H
+#define DEEP_BACKEND_CUDA_ACCELERATOR_H
+
+/*
+ * An open device, as the rest of this folder sees it. Everything here, in product.h and in convolution.h exists twice: for
+ * GPUs, and in tests/cuda/ for hosts without one, where kernels are loops.
+ */
+#include "backend/backend.h"
+
+/* What of the contract is not about plans. */
+extern const deep_accelerators deep__cuda_accelerators;
+
+const deep_host *deep__accelerator_host(const deep_accelerator *accelerator);
+
+/* The queue that kernels go to. */
+void *deep__accelerator_stream(const deep_accelerator *accelerator);
+
+/* DEEP_ERROR_BACKEND naming `what` when the last kernel could not be queued. */
+deep_status deep__accelerator_check(const deep_accelerator *accelerator, const char *what);
+
+/* Around each run of a plan; on a GPU they make the device the thread's, and put back the host's. */
+deep_status deep__accelerator_enter(deep_accelerator *accelerator);
+void deep__accelerator_leave(deep_accelerator *accelerator);
+
+#endif

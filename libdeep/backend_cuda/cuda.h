@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_BACKEND_CUDA_CUDA_H
+#define DEEP_BACKEND_CUDA_CUDA_H
+
+/* The GPU backend's plans: how nodes become kernels, the same for a GPU and for the tests' loops. */
+#include "backend_cuda/convolution.h"
+#include "backend_cuda/kernels/columns.h"
+#include "backend_cuda/product.h"
+
+typedef struct cuda_op cuda_op;
+
+enum { CUDA_PRODUCTS = 2 };
+
+typedef struct cuda_node {
+    deep_call call;
+    const cuda_op *op;
+    deep_accelerator *accelerator;
+    deep_product *products[CUDA_PRODUCTS];
+    deep_convolution *convolution;
+    size_t workspace; /* where the libraries' begins in scratch, behind the op's own */
+} cuda_node;
+
+/* One op: any but `run` may be NULL. */
+struct cuda_op {
+    bool (*fits)(const deep_call *call);      /* NULL = every node of the op */
+    deep_status (*prepare)(cuda_node *node);  /* makes products and convolutions */
+    size_t (*scratch)(const deep_call *call); /* bytes of its own */
+    deep_status (*run)(const cuda_node *node);
+    int32_t (*together)(const cuda_node *node, int32_t most); /* nodes from here on that one run does; NULL = 1 */
+    deep_status (*run_many)(const cuda_node *node, int32_t count);
+};
+
+/* By deep_op; `run` (or `run_many`) is NULL where there is none. */
+extern const cuda_op deep__cuda_ops[DEEP_OP_COUNT];
+
+/* plan_create and so on of deep_backend. */
+bool deep__cuda_supports(const deep_graph *graph, const deep_node *node);
+deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_graph *graph,
+                                   const deep_plan_options *options, const deep_host *host);
+deep_status deep__cuda_plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end);
+void deep__cuda_plan_free(deep_plan *plan);
+
+/* ---- for the ops ---- */
+
+enum { CUDA_ALIGNMENT = 256 }; /* of what stands in scratch */
+
+static inline size_t cuda_align(size_t bytes)
+{
+    return (bytes + CUDA_ALIGNMENT - 1) / CUDA_ALIGNMENT * CUDA_ALIGNMENT;
+}
+
+static inline int64_t cuda_elements(const deep_value_info *value)
+{
+    return deep__rows(value) * deep__columns(value);
+}
+
+static inline void *cuda_workspace(const cuda_node *node)
+{
+    return (char *)node->call.scratch + node->workspace;
+}
+
+static inline int cuda_lanes(int64_t channels)
+{
+    return channels % MAX_LANES == 0 ? MAX_LANES : 1;
+}
+
+/* As many threads as `count`, in a row. */
+static inline kernel_grid cuda_grid(const cuda_node *node, int64_t count)
+{
+    const int64_t blocks = (count + KERNEL_THREADS - 1) / KERNEL_THREADS;
+    return (kernel_grid){(uint32_t)blocks, 1, KERNEL_THREADS, deep__accelerator_stream(node->accelerator)};
+}
+
+/* A thread for every MAX_LANES of `count` elements. */
+static inline kernel_grid cuda_flat_grid(const cuda_node *node, int64_t count)
+{
+    return cuda_grid(node, (count + MAX_LANES - 1) / MAX_LANES);
+}
+
+/* ---- columns (cuda_columns.c) ---- */
+
+column_tiles deep__cuda_tiles(int64_t rows, int64_t columns, int lanes);
+uint32_t deep__cuda_chunks(const column_tiles *tiles);
+kernel_grid deep__cuda_tile_grid(const cuda_node *node, const column_tiles *tiles, int lanes);
+
+/* Bytes of the partial sums of so many quantities. */
+size_t deep__cuda_sums_bytes(int64_t rows, int64_t columns, int lanes, int64_t quantities);
+
+void deep__cuda_affine(const cuda_node *node, const affine_arguments *arguments);
+void deep__cuda_moments(const cuda_node *node, const float *x, int64_t rows, int64_t columns, float *partial,
+                        float *mean, float *variance);
+void deep__cuda_norm_grad(const cuda_node *node, const norm_grad_arguments *arguments);
+
+/* Adds up partial [chunks, quantities, columns]; `dot` and `sum` take the last two quantities, or are NULL. */
+void deep__cuda_totals(const cuda_node *node, const totals_arguments *arguments);
+
+/* ---- depthwise (cuda_depthwise.c) ---- */
+
+/* Whether it is 3x3 with stride 1 and one pixel of padding. */
+bool deep__cuda_is_xceptions(const deep_attr *attr, const deep_value_info *w);
+
+/* Operands of the two fast kernels; [N, H, W, C] as `x_info`. */
+typedef struct cuda_depthwise {
+    const deep_value_info *x_info;
+    norm_arguments norm;
+    const float *x, *w;
+} cuda_depthwise;
+
+void deep__cuda_depthwise(const cuda_node *node, const cuda_depthwise *d, float *y);
+
+/* dw, and with a norm its two sums; dx, unless it is NULL, has not gone through the norm. */
+void deep__cuda_depthwise_grad(const cuda_node *node, const cuda_depthwise *d, const float *dy, float *dx, float *dw,
+                               float *dot, float *sum, float *partial);
+size_t deep__cuda_depthwise_grad_bytes(const deep_value_info *x);
+
+/* ---- the ops ---- */
+
+#define CUDA_RUN(name) deep_status deep__cuda_run_##name(const cuda_node *node);
+CUDA_RUN(conv2d)
+CUDA_RUN(conv2d_grad_input)
+CUDA_RUN(conv2d_grad_weights)
+CUDA_RUN(separable)
+CUDA_RUN(separable_train)
+CUDA_RUN(separable_grad)
+CUDA_RUN(depthwise)
+CUDA_RUN(depthwise_grad_input)
+CUDA_RUN(depthwise_grad_weights)
+CUDA_RUN(batch_norm_train)
+CUDA_RUN(batch_norm_infer)
+CUDA_RUN(batch_norm_grad)
+CUDA_RUN(batch_norm_infer_grad)
+CUDA_RUN(batch_norm_fold)
+CUDA_RUN(statistics_update)
+CUDA_RUN(relu)
+CUDA_RUN(relu_grad)
+CUDA_RUN(max_pool)
+CUDA_RUN(max_pool_grad)
+CUDA_RUN(average)
+CUDA_RUN(average_grad)
+CUDA_RUN(dense)
+CUDA_RUN(dense_grad_input)
+CUDA_RUN(dense_grad_weights)
+CUDA_RUN(add)
+CUDA_RUN(dropout)
+CUDA_RUN(softmax)
+CUDA_RUN(cross_entropy)
+CUDA_RUN(cross_entropy_grad)
+CUDA_RUN(l2_penalty)
+CUDA_RUN(l2_grad)
+CUDA_RUN(gradient_norm)
+CUDA_RUN(finite_check)
+CUDA_RUN(reorder)
+CUDA_RUN(fill)
+CUDA_RUN(cast)
+CUDA_RUN(reduce_sum)
+CUDA_RUN(broadcast_rows)
+#undef CUDA_RUN
+
+deep_status deep__cuda_prepare_conv2d(cuda_node *node);
+deep_status deep__cuda_prepare_conv2d_grad_input(cuda_node *node);
+deep_status deep__cuda_prepare_conv2d_grad_weights(cuda_node *node);
+deep_status deep__cuda_prepare_dense(cuda_node *node);
+deep_status deep__cuda_prepare_dense_grad_input(cuda_node *node);
+deep_status deep__cuda_prepare_dense_grad_weights(cuda_node *node);
+deep_status deep__cuda_prepare_separable(cuda_node *node);
+deep_status deep__cuda_prepare_separable_train(cuda_node *node);
+deep_status deep__cuda_prepare_separable_grad(cuda_node *node);
+
+bool deep__cuda_fits_separable(const deep_call *call);
+
+size_t deep__cuda_scratch_conv2d(const deep_call *call);
+size_t deep__cuda_scratch_conv2d_grad(const deep_call *call);
+size_t deep__cuda_scratch_separable(const deep_call *call);
+size_t deep__cuda_scratch_separable_train(const deep_call *call);
+size_t deep__cuda_scratch_separable_grad(const deep_call *call);
+size_t deep__cuda_scratch_depthwise_grad_weights(const deep_call *call);
+size_t deep__cuda_scratch_norm(const deep_call *call);
+size_t deep__cuda_scratch_norm_grad(const deep_call *call);
+size_t deep__cuda_scratch_reduce_sum(const deep_call *call);
+size_t deep__cuda_scratch_cross_entropy(const deep_call *call);
+size_t deep__cuda_scratch_reduce(const deep_call *call);
+
+int32_t deep__cuda_updates_together(const cuda_node *node, int32_t most);
+deep_status deep__cuda_run_updates(const cuda_node *node, int32_t count);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend_cuda/cuda.h"
+
+#include <stdio.h>
+
+struct deep_plan {
+    deep_host host;
+    deep_accelerator *accelerator;
+    cuda_node *nodes;
+    int32_t count;
+};
+
+static const char *const op_names[DEEP_OP_COUNT] = {
+#define OP(enumerator, name, inputs, outputs, in_place) [DEEP_OP_##enumerator] = name,
+#include "graph/ops.def"
+#undef OP
+};
+
+/* ---- what can be computed ---- */
+
+/* Floats, and labels, counters and indices. Threads count elements in 32 bits. */
+static bool is_known(const deep_value_info *value)
+{
+    const bool type = value->dtype == DEEP_DTYPE_F32 || value->dtype == DEEP_DTYPE_I32 ||
+                      value->dtype == DEEP_DTYPE_I64 || value->dtype == DEEP_DTYPE_U8;
+    return type && cuda_elements(value) <= UINT32_MAX;
+}
+
+static bool fits(const deep_call *call)
+{
+    const cuda_op *op = &deep__cuda_ops[call->node->op];
+    for (int32_t i = 0; i < call->node->input_count; ++i)
+        if (!is_known(call->in[i])) return false;
+    for (int32_t i = 0; i < call->node->output_count; ++i)
+        if (!is_known(call->out[i])) return false;
+    return (op->run != NULL || op->run_many != NULL) && (op->fits == NULL || op->fits(call));
+}
+
+bool deep__cuda_supports(const deep_graph *graph, const deep_node *node)
+{
+    deep_call call;
+    deep__call_describe(&call, graph, node);
+    return graph->real == DEEP_DTYPE_F32 && fits(&call);
+}
+
+/* ---- plans ---- */
+
+void deep__cuda_plan_free(deep_plan *plan)
+{
+    if (plan == NULL) return;
+    const deep_host host = plan->host;
+    for (int32_t i = 0; i < plan->count; ++i) {
+        deep__convolution_free(plan->nodes[i].convolution);
+        for (int k = 0; k < CUDA_PRODUCTS; ++k)
+            deep__product_free(plan->nodes[i].products[k]);
+    }
+    host.free(host.user, plan->nodes);
+    host.free(host.user, plan);
+}
+
+/* Bytes of scratch that the node needs: the op's own, then those of its libraries, which work one after the other. */
+static size_t place_workspace(cuda_node *node)
+{
+    size_t libraries = node->convolution == NULL ? 0 : deep__convolution_workspace(node->convolution);
+    node->workspace = node->op->scratch == NULL ? 0 : cuda_align(node->op->scratch(&node->call));
+    for (int k = 0; k < CUDA_PRODUCTS; ++k) {
+        const size_t bytes = node->products[k] == NULL ? 0 : deep__product_workspace(node->products[k]);
+        if (bytes > libraries) libraries = bytes;
+    }
+    return node->workspace + libraries;
+}
+
+static deep_status prepare_node(deep_plan *plan, const deep_graph *graph, const deep_node *source, size_t *scratch)
+{
+    cuda_node *node = &plan->nodes[plan->count++];
+    *node = (cuda_node){.op = &deep__cuda_ops[source->op], .accelerator = plan->accelerator};
+    deep__call_describe(&node->call, graph, source);
+    if (graph->real != DEEP_DTYPE_F32 || !fits(&node->call)) {
+        char text[128];
+        snprintf(text, sizeof text, "the cuda backend has no %s of this type or size", op_names[source->op]);
+        return plan->host.fail(plan->host.user, DEEP_ERROR_UNSUPPORTED, text);
+    }
+    if (node->op->prepare != NULL) DEEP_TRY(node->op->prepare(node));
+    const size_t bytes = place_workspace(node);
+    if (bytes > *scratch) *scratch = bytes;
+    return DEEP_OK;
+}
+
+deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_graph *graph,
+                                   const deep_plan_options *options, const deep_host *host)
+{
+    *out = NULL;
+    *scratch = 0;
+    deep_plan *plan = host->alloc(host->user, sizeof *plan);
+    if (plan == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
+    *plan = (deep_plan){.host = *host, .accelerator = options->accelerator};
+    plan->nodes = host->alloc(host->user, ((size_t)graph->node_count + 1) * sizeof *plan->nodes);
+    deep_status status = plan->nodes == NULL ? DEEP_ERROR_OUT_OF_MEMORY : deep__accelerator_enter(plan->accelerator);
+    if (status == DEEP_OK) {
+        for (int32_t i = 0; i < graph->node_count && status == DEEP_OK; ++i)
+            status = prepare_node(plan, graph, &graph->nodes[i], scratch);
+        deep__accelerator_leave(plan->accelerator);
+    }
+    if (status != DEEP_OK) {
+        deep__cuda_plan_free(plan);
+        return status;
+    }
+    *out = plan;
+    return DEEP_OK;
+}
+
+static deep_status run_nodes(deep_plan *plan, int32_t first, int32_t end)
+{
+    int32_t together;
+    for (int32_t i = first; i < end; i += together) {
+        const cuda_node *node = &plan->nodes[i];
+        together = node->op->together == NULL ? 1 : node->op->together(node, end - i);
+        DEEP_TRY(node->op->run_many != NULL ? node->op->run_many(node, together) : node->op->run(node));
+        DEEP_TRY(deep__accelerator_check(plan->accelerator, op_names[node->call.node->op]));
+    }
+    return DEEP_OK;
+}
+
+deep_status deep__cuda_plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end)
+{
+    for (int32_t i = first; i < end; ++i)
+        deep__call_resolve(&plan->nodes[i].call, base);
+    DEEP_TRY(deep__accelerator_enter(plan->accelerator));
+    const deep_status status = run_nodes(plan, first, end);
+    deep__accelerator_leave(plan->accelerator);
+    return status;
+}

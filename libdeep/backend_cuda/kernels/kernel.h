@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef DEEP_BACKEND_CUDA_KERNELS_KERNEL_H
+#define DEEP_BACKEND_CUDA_KERNELS_KERNEL_H
+
+/*
+ * Kernels are written once, in what C11 and CUDA C++ have in common, as functions of one thread. nvcc makes kernels of
+ * them; a C compiler makes loops over blocks and threads that compute the same, for tests on machines without a GPU.
+ *
+ * Where threads of a block work together, the kernel is two functions with a barrier between them, which share a struct of
+ * shared memory: what a thread knows in the second must stand there, or be made again.
+ *
+ * A kernel is called through a function of its name, KERNEL_NAME(arguments, grid), which queues it.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a thread is, as seen by itself. */
+typedef struct kernel_position {
+    uint32_t block;  /* of grid.x */
+    uint32_t slice;  /* of grid.y */
+    uint32_t thread; /* of the block */
+    uint32_t threads;
+} kernel_position;
+
+typedef struct kernel_grid {
+    uint32_t x;
+    uint32_t y;
+    uint32_t threads; /* of each block */
+    void *stream;     /* that it is queued in */
+} kernel_grid;
+
+enum { KERNEL_THREADS = 256 }; /* of a block, in nearly every kernel */
+
+#ifdef __cplusplus
+#define KERNEL_LINKAGE extern "C"
+#else
+#define KERNEL_LINKAGE
+#endif
+#define KERNEL_DECLARE(name, arguments) KERNEL_LINKAGE void name(const arguments *a, kernel_grid grid);
+
+#ifdef __CUDACC__
+
+#define KERNEL_FUNCTION static __device__ __forceinline__
+#define KERNEL_UNROLL   _Pragma("unroll")
+#define KERNEL_HERE                                                                                                    \
+    {                                                                                                                  \
+        blockIdx.x, blockIdx.y, threadIdx.x, blockDim.x                                                                \
+    }
+#define KERNEL_QUEUE(name)                                                                                             \
+    name##_global<<<dim3(grid.x, grid.y), grid.threads, 0, static_cast<cudaStream_t>(grid.stream)>>>(*a)
+
+#define KERNEL(name, arguments, run)                                                                                   \
+    static __global__ void __launch_bounds__(KERNEL_THREADS) name##_global(const arguments a)                          \
+    {                                                                                                                  \
+        const kernel_position at = KERNEL_HERE;                                                                        \
+        run(&a, at);                                                                                                   \
+    }                                                                                                                  \
+    extern "C" void name(const arguments *a, kernel_grid grid)                                                         \
+    {                                                                                                                  \
+        KERNEL_QUEUE(name);                                                                                            \
+    }
+
+#define KERNEL_IN_TWO(name, arguments, room, first, second)                                                            \
+    static __global__ void __launch_bounds__(KERNEL_THREADS) name##_global(const arguments a)                          \
+    {                                                                                                                  \
+        __shared__ room shared;                                                                                        \
+        const kernel_position at = KERNEL_HERE;                                                                        \
+        first(&a, at, &shared);                                                                                        \
+        __syncthreads();                                                                                               \
+        second(&a, at, &shared);                                                                                       \
+    }                                                                                                                  \
+    extern "C" void name(const arguments *a, kernel_grid grid)                                                         \
+    {                                                                                                                  \
+        KERNEL_QUEUE(name);                                                                                            \
+    }
+
+#else
+
+#define KERNEL_FUNCTION static inline
+#define KERNEL_UNROLL
+#define KERNEL_FOR_THREADS                                                                                             \
+    for (kernel_position at = {block, slice, 0, grid.threads}; at.thread < grid.threads; ++at.thread)
+#define KERNEL_FOR_BLOCKS                                                                                              \
+    for (uint32_t slice = 0; slice < grid.y; ++slice)                                                                  \
+        for (uint32_t block = 0; block < grid.x; ++block)
+
+#define KERNEL(name, arguments, run)                                                                                   \
+    void name(const arguments *a, kernel_grid grid)                                                                    \
+    {                                                                                                                  \
+        KERNEL_FOR_BLOCKS KERNEL_FOR_THREADS run(a, at);                                                               \
+    }
+
+#define KERNEL_IN_TWO(name, arguments, room, first, second)                                                            \
+    void name(const arguments *a, kernel_grid grid)                                                                    \
+    {                                                                                                                  \
+        KERNEL_FOR_BLOCKS                                                                                              \
+        {                                                                                                              \
+            room shared;                                                                                               \
+            KERNEL_FOR_THREADS first(a, at, &shared);                                                                  \
+            KERNEL_FOR_THREADS second(a, at, &shared);                                                                 \
+        }                                                                                                              \
+    }
+
+#endif
+
+/* ---- a few channels at once ---- */
+
+/* Of `count` neighbours, 4 and 2 are one access: addresses are multiples of their size then. */
+#ifdef __CUDACC__
+KERNEL_FUNCTION void lanes_load(float *v, const float *from, int count)
+{
+    if (count == 4) {
+        const float4 q = *reinterpret_cast<const float4 *>(from);
+        v[0] = q.x, v[1] = q.y, v[2] = q.z, v[3] = q.w;
+    } else if (count == 2) {
+        const float2 q = *reinterpret_cast<const float2 *>(from);
+        v[0] = q.x, v[1] = q.y;
+    } else {
+        for (int i = 0; i < count; ++i)
+            v[i] = from[i];
+    }
+}
+
+KERNEL_FUNCTION void lanes_store(float *to, const float *v, int count)
+{
+    if (count == 4) {
+        *reinterpret_cast<float4 *>(to) = make_float4(v[0], v[1], v[2], v[3]);
+    } else if (count == 2) {
+        *reinterpret_cast<float2 *>(to) = make_float2(v[0], v[1]);
+    } else {
+        for (int i = 0; i < count; ++i)
+            to[i] = v[i];
+    }
+}
+#else
+KERNEL_FUNCTION void lanes_load(float *v, const float *from, int count)
+{
+    for (int i = 0; i < count; ++i)
+        v[i] = from[i];
+}
+
+KERNEL_FUNCTION void lanes_store(float *to, const float *v, int count)
+{
+    for (int i = 0; i < count; ++i)
+        to[i] = v[i];
+}
+#endif
+
+enum { MAX_LANES = 4 };
+
+#endif

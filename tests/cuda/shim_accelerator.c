@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A device without a GPU, whose memory the host cannot touch: its pages are closed except while a plan runs or something is
+ * copied. A forgotten upload or download ends the program. FAKE_GPUS says how many there are, FAKE_GPU_BYTES how much
+ * memory each has.
+ */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#include "shim.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { MAX_BLOCKS = 4096, PAGE = 4096 };
+
+typedef struct block {
+    char *memory;
+    size_t bytes;
+} block;
+
+struct deep_accelerator {
+    deep_host host;
+    pthread_mutex_t lock;
+    block blocks[MAX_BLOCKS];
+    size_t limit, used;
+    int32_t users; /* that have the memory open */
+};
+
+static size_t number(const char *name, size_t otherwise)
+{
+    const char *text = getenv(name);
+    return text == NULL ? otherwise : (size_t)strtoull(text, NULL, 10);
+}
+
+static int32_t count(char *text, size_t size)
+{
+    const int32_t gpus = (int32_t)number("FAKE_GPUS", 1);
+    if (gpus == 0) snprintf(text, size, "no NVIDIA GPU: there are to be none");
+    return gpus;
+}
+
+static int32_t describe(int32_t index, char *text, size_t size)
+{
+    snprintf(text, size, "stand-in for GPU %d", (int)index);
+    return 1;
+}
+
+static deep_status open_device(deep_accelerator **out, int32_t index, const deep_host *host)
+{
+    (void)index;
+    deep_accelerator *accelerator = calloc(1, sizeof *accelerator);
+    if (accelerator == NULL) return host->fail(host->user, DEEP_ERROR_OUT_OF_MEMORY, "out of memory: a device");
+    pthread_mutex_init(&accelerator->lock, NULL);
+    accelerator->host = *host;
+    accelerator->limit = number("FAKE_GPU_BYTES", (size_t)8 << 30);
+    *out = accelerator;
+    return DEEP_OK;
+}
+
+static void close_device(deep_accelerator *accelerator)
+{
+    for (int i = 0; i < MAX_BLOCKS; ++i)
+        if (accelerator->blocks[i].memory != NULL) abort(); /* device memory was leaked */
+    pthread_mutex_destroy(&accelerator->lock);
+    free(accelerator);
+}
+
+/* ---- memory ---- */
+
+static void protect(deep_accelerator *accelerator, int how)
+{
+    for (int i = 0; i < MAX_BLOCKS; ++i)
+        if (accelerator->blocks[i].memory != NULL)
+            mprotect(accelerator->blocks[i].memory, accelerator->blocks[i].bytes, how);
+}
+
+deep_status deep__accelerator_enter(deep_accelerator *accelerator)
+{
+    if (accelerator == NULL) return DEEP_OK;
+    pthread_mutex_lock(&accelerator->lock);
+    if (accelerator->users++ == 0) protect(accelerator, PROT_READ | PROT_WRITE);
+    pthread_mutex_unlock(&accelerator->lock);
+    return DEEP_OK;
+}
+
+void deep__accelerator_leave(deep_accelerator *accelerator)
+{
+    if (accelerator == NULL) return;
+    pthread_mutex_lock(&accelerator->lock);
+    if (--accelerator->users == 0) protect(accelerator, PROT_NONE);
+    pthread_mutex_unlock(&accelerator->lock);
+}
+
+static block *find_block(deep_accelerator *accelerator, const void *memory)
+{
+    for (int i = 0; i < MAX_BLOCKS; ++i) {
+        block *b = &accelerator->blocks[i];
+        if (memory == NULL
+                ? b->memory == NULL
+                : b->memory != NULL && (const char *)memory >= b->memory && (const char *)memory < b->memory + b->bytes)
+            return b;
+    }
+    return NULL;
+}
+
+bool shim_owns(deep_accelerator *accelerator, const void *memory)
+{
+    pthread_mutex_lock(&accelerator->lock);
+    const bool found = find_block(accelerator, memory) != NULL;
+    pthread_mutex_unlock(&accelerator->lock);
+    return found;
+}
+
+static deep_status alloc(deep_accelerator *accelerator, void **out, size_t bytes)
+{
+    const size_t whole = (bytes + PAGE - 1) / PAGE * PAGE + (bytes == 0 ? PAGE : 0);
+    pthread_mutex_lock(&accelerator->lock);
+    block *b = find_block(accelerator, NULL);
+    void *memory = MAP_FAILED;
+    const size_t left = accelerator->limit - accelerator->used;
+    if (b != NULL && whole <= left)
+        memory = mmap(NULL, whole, accelerator->users > 0 ? PROT_READ | PROT_WRITE : PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory != MAP_FAILED) {
+        *b = (block){memory, whole};
+        accelerator->used += whole;
+    }
+    pthread_mutex_unlock(&accelerator->lock);
+    *out = memory == MAP_FAILED ? NULL : memory;
+    if (*out != NULL) return DEEP_OK;
+    char text[128];
+    snprintf(text, sizeof text, "out of GPU memory: %zu bytes wanted, %zu free", bytes, left);
+    return accelerator->host.fail(accelerator->host.user, DEEP_ERROR_OUT_OF_MEMORY, text);
+}
+
+static void release(deep_accelerator *accelerator, void *memory)
+{
+    if (memory == NULL) return;
+    pthread_mutex_lock(&accelerator->lock);
+    block *b = find_block(accelerator, memory);
+    if (b == NULL || b->memory != memory) abort(); /* not ours, or freed twice */
+    accelerator->used -= b->bytes;
+    munmap(b->memory, b->bytes);
+    *b = (block){NULL, 0};
+    pthread_mutex_unlock(&accelerator->lock);
+}
+
+static deep_status copy(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
+{
+    deep__accelerator_enter(accelerator);
+    memcpy(to, from, bytes);
+    deep__accelerator_leave(accelerator);
+    return DEEP_OK;
+}
+
+static deep_status upload(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
+{
+    if (!shim_owns(accelerator, to) || shim_owns(accelerator, from)) abort(); /* the wrong way round */
+    return copy(accelerator, to, from, bytes);
+}
+
+static deep_status download(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
+{
+    if (shim_owns(accelerator, to) || !shim_owns(accelerator, from)) abort();
+    return copy(accelerator, to, from, bytes);
+}
+
+static deep_status clear(deep_accelerator *accelerator, void *memory, size_t bytes)
+{
+    deep__accelerator_enter(accelerator);
+    memset(memory, 0, bytes);
+    deep__accelerator_leave(accelerator);
+    return DEEP_OK;
+}
+
+static deep_status sync(deep_accelerator *accelerator)
+{
+    (void)accelerator;
+    return DEEP_OK;
+}
+
+/* ---- for the ops ---- */
+
+const deep_host *deep__accelerator_host(const deep_accelerator *accelerator)
+{
+    return &accelerator->host;
+}
+
+void *deep__accelerator_stream(const deep_accelerator *accelerator)
+{
+    (void)accelerator;
+    return NULL;
+}
+
+deep_status deep__accelerator_check(const deep_accelerator *accelerator, const char *what)
+{
+    (void)accelerator;
+    (void)what;
+    return DEEP_OK;
+}
+
+const deep_accelerators deep__cuda_accelerators = {
+    sizeof(deep_accelerators),
+    count,
+    describe,
+    open_device,
+    close_device,
+    alloc,
+    release,
+    upload,
+    download,
+    clear,
+    sync,
+};
