@@ -3,6 +3,7 @@
 #include "class_file.h"
 
 #include "base/file.h"
+#include "base/file_writer.h"
 #include "base/text.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "base/file.h"
+#include "base/file_writer.h"
 #include "image.h"
 #include "png_memory.h"
 

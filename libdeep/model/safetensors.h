@@ -35,7 +35,10 @@ typedef struct deep_safetensors_content {
     int32_t pair_count;
 } deep_safetensors_content;
 
-/* Replaces `path` in one step; with `previous` the file there before is kept under that name. */
+/*
+ * Replaces `path` in one step. With `previous`, as for checkpoints, the file there before is kept under that name; such files are
+ * written often and seldom read, and go past the system's cache.
+ */
 deep_status deep__safetensors_write_file(const deep_safetensors_content *content, const deep_allocator *allocator,
                                          const char *path, const char *previous);
 

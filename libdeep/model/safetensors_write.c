@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/checked.h"
-#include "base/file.h"
+#include "base/file_writer.h"
 #include "safetensors.h"
 
 #include <string.h>
@@ -97,6 +97,7 @@ deep_status deep__safetensors_write_file(const deep_safetensors_content *content
     deep_file_writer writer = {.fd = -1};
     deep_status status = make_header(&header, content, &data_size);
     if (status == DEEP_OK) status = deep__file_writer_open(&writer, allocator, path, header.length + data_size);
+    if (status == DEEP_OK && previous != NULL) status = deep__file_writer_skip_cache(&writer);
     if (status == DEEP_OK) status = deep__file_writer_write(&writer, header.data, header.length);
     for (int32_t i = 0; i < content->tensor_count && status == DEEP_OK; ++i)
         status = deep__file_writer_write(&writer, content->tensors[i].data, content->tensors[i].size);

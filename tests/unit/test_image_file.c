@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
-#include "base/file.h"
+#include "base/file_writer.h"
 #include "core/context.h"
 #include "image/image.h"
 #include "jpeg_builder.h"
