@@ -54,19 +54,31 @@ static deep_status compile(deep_statistics *s, int32_t batch)
     return deep__workspace_reserve(&s->trainer->workspace, graph->arena_bytes, program->scratch_bytes);
 }
 
+static int64_t site_channels(const deep_statistics *s, int32_t site)
+{
+    return s->trainer->model->params.specs[s->program.net.norms[site].mean_param].elements;
+}
+
+static deep_status allocate(deep_statistics *s)
+{
+    const deep_allocator *allocator = &s->trainer->model->context->allocator;
+    for (int32_t i = 0; i < s->program.net.norm_count; ++i)
+        s->channels += site_channels(s, i);
+    const size_t channels = (size_t)s->channels;
+    DEEP_TRY(deep__alloc(&s->mean, allocator, channels, sizeof *s->mean, "statistics"));
+    DEEP_TRY(deep__alloc(&s->square, allocator, channels, sizeof *s->square, "statistics"));
+    return deep__alloc(&s->running, allocator, channels, 2 * sizeof *s->running, "statistics");
+}
+
 static deep_status create(deep_statistics *s, const deep_dataset *train)
 {
     const deep_model *model = s->trainer->model;
-    const deep_allocator *allocator = &model->context->allocator;
-    const size_t elements = (size_t)model->params.elements;
     const deep_fit_options *o = &s->trainer->options;
     int64_t count;
     DEEP_TRY(choose_images(s, deep_dataset_size(train), &count));
     const int32_t batch = count < o->batch ? (int32_t)count : o->batch;
     DEEP_TRY(compile(s, batch));
-    DEEP_TRY(deep__alloc(&s->mean, allocator, elements, sizeof *s->mean, "statistics"));
-    DEEP_TRY(deep__alloc(&s->square, allocator, elements, sizeof *s->square, "statistics"));
-    DEEP_TRY(deep__alloc(&s->running, allocator, elements, sizeof *s->running, "statistics"));
+    DEEP_TRY(allocate(s));
     const deep_loader_options loading = {.batch = batch,
                                          .workers = o->workers,
                                          .cache_bytes = o->cache_bytes / 2,
@@ -78,7 +90,7 @@ static deep_status create(deep_statistics *s, const deep_dataset *train)
 
 deep_status deep__statistics_create(deep_statistics *statistics, deep_trainer *trainer, const deep_dataset *train)
 {
-    *statistics = (deep_statistics){.trainer = trainer};
+    *statistics = (deep_statistics){.trainer = trainer, .step = -1};
     const deep_status status = create(statistics, train);
     if (status != DEEP_OK) deep__statistics_free(statistics);
     return status;
@@ -104,15 +116,14 @@ static const float *site_value(const deep_statistics *s, deep_value value)
 
 static void add_batch(deep_statistics *s, double weight)
 {
-    const deep_param_spec *specs = s->trainer->model->params.specs;
+    double *sum = s->mean, *square = s->square;
     for (int32_t i = 0; i < s->program.net.norm_count; ++i) {
         const deep_norm_site *site = &s->program.net.norms[i];
-        const deep_param_spec *spec = &specs[site->mean_param];
         const float *mean = site_value(s, site->mean), *variance = site_value(s, site->variance);
-        for (int64_t c = 0; c < spec->elements; ++c) {
+        for (int64_t channels = site_channels(s, i), c = 0; c < channels; ++c) {
             const double m = (double)mean[c];
-            s->mean[spec->offset + c] += weight * m;
-            s->square[spec->offset + c] += weight * ((double)variance[c] + m * m);
+            *sum++ += weight * m;
+            *square++ += weight * ((double)variance[c] + m * m);
         }
     }
 }
@@ -120,9 +131,8 @@ static void add_batch(deep_statistics *s, double weight)
 static deep_status pool(deep_statistics *s)
 {
     const double weight = 1.0 / (double)deep__loader_steps(s->loader); /* batches are of one size */
-    const size_t elements = (size_t)s->trainer->model->params.elements;
-    memset(s->mean, 0, elements * sizeof *s->mean);
-    memset(s->square, 0, elements * sizeof *s->square);
+    memset(s->mean, 0, (size_t)s->channels * sizeof *s->mean);
+    memset(s->square, 0, (size_t)s->channels * sizeof *s->square);
     DEEP_TRY(deep__loader_begin(s->loader, 0, 0));
     for (;;) {
         const float *input;
@@ -143,32 +153,50 @@ static deep_status pool(deep_statistics *s)
     }
 }
 
-/* Copies the running statistics of all sites from one buffer of the model's layout to another. */
-static void copy_sites(const deep_statistics *s, float *to, const float *from)
+/* Mean and variance of a site in the model's weights. */
+static float *model_mean(const deep_statistics *s, int32_t site)
 {
-    const deep_param_spec *specs = s->trainer->model->params.specs;
-    for (int32_t i = 0; i < s->program.net.norm_count; ++i)
-        for (int32_t k = 0; k < 2; ++k) {
-            const deep_param_spec *spec = &specs[s->program.net.norms[i].mean_param + k];
-            memcpy(to + spec->offset, from + spec->offset, (size_t)spec->elements * sizeof *to);
+    return deep__model_values(s->trainer->model, s->program.net.norms[site].mean_param);
+}
+
+static float *model_variance(const deep_statistics *s, int32_t site)
+{
+    return deep__model_values(s->trainer->model, s->program.net.norms[site].variance_param);
+}
+
+static void keep_running(deep_statistics *s)
+{
+    float *to = s->running;
+    for (int32_t i = 0; i < s->program.net.norm_count; ++i) {
+        const size_t channels = (size_t)site_channels(s, i);
+        memcpy(to, model_mean(s, i), channels * sizeof *to);
+        memcpy(to + channels, model_variance(s, i), channels * sizeof *to);
+        to += 2 * channels;
+    }
+}
+
+static void write_exact(const deep_statistics *s)
+{
+    const double *means = s->mean, *squares = s->square;
+    for (int32_t i = 0; i < s->program.net.norm_count; ++i) {
+        float *mean = model_mean(s, i), *variance = model_variance(s, i);
+        for (int64_t channels = site_channels(s, i), c = 0; c < channels; ++c) {
+            const double m = *means++, v = *squares++ - m * m;
+            mean[c] = (float)m;
+            variance[c] = v > 0 ? (float)v : 0;
         }
+    }
 }
 
 deep_status deep__statistics_apply(deep_statistics *s)
 {
-    deep_model *model = s->trainer->model;
-    DEEP_TRY(pool(s));
-    copy_sites(s, s->running, model->values);
-    for (int32_t i = 0; i < s->program.net.norm_count; ++i) {
-        const deep_norm_site *site = &s->program.net.norms[i];
-        const deep_param_spec *mean = &model->params.specs[site->mean_param];
-        const deep_param_spec *variance = &model->params.specs[site->variance_param];
-        for (int64_t c = 0; c < mean->elements; ++c) {
-            const double m = s->mean[mean->offset + c], v = s->square[mean->offset + c] - m * m;
-            model->values[mean->offset + c] = (float)m;
-            model->values[variance->offset + c] = v > 0 ? (float)v : 0;
-        }
+    if (s->step != s->trainer->step) {
+        s->step = -1;
+        DEEP_TRY(pool(s));
+        s->step = s->trainer->step;
     }
+    keep_running(s);
+    write_exact(s);
     s->swapped = true;
     return DEEP_OK;
 }
@@ -176,6 +204,12 @@ deep_status deep__statistics_apply(deep_statistics *s)
 void deep__statistics_restore(deep_statistics *s)
 {
     if (!s->swapped) return;
-    copy_sites(s, s->trainer->model->values, s->running);
+    const float *from = s->running;
+    for (int32_t i = 0; i < s->program.net.norm_count; ++i) {
+        const size_t channels = (size_t)site_channels(s, i);
+        memcpy(model_mean(s, i), from, channels * sizeof *from);
+        memcpy(model_variance(s, i), from + channels, channels * sizeof *from);
+        from += 2 * channels;
+    }
     s->swapped = false;
 }
