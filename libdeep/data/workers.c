@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { MAX_WORKERS = 64 }; /* decoding is bound by memory long before */
 
@@ -75,4 +76,25 @@ deep_status deep__for_each_index(const deep_context *context, int32_t threads, s
         pthread_join(helpers[i], NULL);
     pthread_mutex_destroy(&c.mutex);
     return c.status == DEEP_OK ? DEEP_OK : deep__fail(c.status, "%s", c.text);
+}
+
+typedef struct zeroing {
+    char *memory;
+    size_t bytes;
+} zeroing;
+
+enum { ZERO_PART = 4 << 20 }; /* several large pages */
+
+static deep_status zero_part(void *user, size_t index)
+{
+    const zeroing *z = user;
+    const size_t begin = index * ZERO_PART, rest = z->bytes - begin;
+    memset(z->memory + begin, 0, rest < ZERO_PART ? rest : ZERO_PART);
+    return DEEP_OK;
+}
+
+void deep__zero_fill(const deep_context *context, void *memory, size_t bytes)
+{
+    zeroing z = {memory, bytes};
+    (void)deep__for_each_index(context, 0, (bytes + ZERO_PART - 1) / ZERO_PART, zero_part, &z); /* cannot fail */
 }

@@ -17,6 +17,12 @@ typedef deep_status (*deep_index_fn)(void *user, size_t index);
 deep_status deep__for_each_index(const deep_context *context, int32_t threads, size_t count, deep_index_fn work,
                                  void *user);
 
+/*
+ * Zero-fills memory that was just allocated, by all of the context's threads: the system makes a page when it is first touched,
+ * which takes longer than filling it.
+ */
+void deep__zero_fill(const deep_context *context, void *memory, size_t bytes);
+
 /* pthread_create() with every signal blocked in the new thread, so that the host's handlers run in the host's threads.
  */
 int deep__thread_start(pthread_t *thread, void *(*body)(void *), void *user);

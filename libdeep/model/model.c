@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include "data/classes.h"
+#include "data/workers.h"
 #include "graph/graph.h"
 #include "kernel_dtypes.h"
 #include "layout.h"
@@ -175,11 +176,25 @@ static deep_status number_classes(deep_classes **out, const deep_allocator *allo
     return status;
 }
 
-static void initialise(deep_model *model, uint64_t seed)
+typedef struct initialisation {
+    deep_model *model;
+    uint64_t seed;
+} initialisation;
+
+static deep_status initialise_param(void *user, size_t index)
 {
-    for (int32_t i = 0; i < model->params.count; ++i)
-        deep__param_initialise(deep__model_values(model, i), &model->params.specs[i], seed, i);
+    const initialisation *job = user;
+    const int32_t i = (int32_t)index;
+    deep__param_initialise(deep__model_values(job->model, i), &job->model->params.specs[i], job->seed, i);
+    return DEEP_OK;
+}
+
+static deep_status initialise(deep_model *model, uint64_t seed)
+{
+    initialisation job = {model, seed};
+    DEEP_TRY(deep__for_each_index(model->context, 0, (size_t)model->params.count, initialise_param, &job));
     deep__model_clear_padding(model);
+    return DEEP_OK;
 }
 
 static deep_status build(deep_model *model, const deep_model_options *options)
@@ -192,7 +207,7 @@ static deep_status build(deep_model *model, const deep_model_options *options)
     else
         DEEP_TRY(number_classes(&model->classes, allocator, model->arch.classes));
     DEEP_TRY(deep__model_allocate(model));
-    initialise(model, options->seed);
+    DEEP_TRY(initialise(model, options->seed));
     return deep__metadata_create(&model->document, model);
 }
 

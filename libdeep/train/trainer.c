@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "data/workers.h"
 #include "model/kernel_dtypes.h"
 #include "train/options.h"
 #include "train/step.h"
@@ -11,9 +12,11 @@ static deep_status allocate(deep_trainer *trainer)
     const deep_allocator *allocator = &trainer->model->context->allocator;
     const size_t elements = (size_t)trainer->model->params.elements, classes = (size_t)trainer->model->arch.classes;
     trainer->slot_count = deep__optimizer_slots(&trainer->options);
-    DEEP_TRY(deep__alloc_zero(&trainer->gradients, allocator, elements, sizeof(float), "gradients"));
-    DEEP_TRY(deep__alloc_zero(&trainer->slots, allocator, elements * (size_t)trainer->slot_count, sizeof(float),
-                              "optimizer slots"));
+    const size_t slots = elements * (size_t)trainer->slot_count;
+    DEEP_TRY(deep__alloc(&trainer->gradients, allocator, elements, sizeof(float), "gradients"));
+    DEEP_TRY(deep__alloc(&trainer->slots, allocator, slots, sizeof(float), "optimizer slots"));
+    deep__zero_fill(trainer->model->context, trainer->gradients, elements * sizeof(float));
+    deep__zero_fill(trainer->model->context, trainer->slots, slots * sizeof(float));
     DEEP_TRY(deep__alloc(&trainer->class_weights, allocator, classes, sizeof(float), "class weights"));
     for (size_t c = 0; c < classes; ++c)
         trainer->class_weights[c] = 1;
