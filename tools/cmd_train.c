@@ -65,7 +65,7 @@ static int fail_fit(const training *t, deep_status status)
     }
     const int code = fail_with(status);
     if (status == DEEP_ERROR_DIVERGED)
-        say_note("a smaller --lr, or --clip 1, often helps; the last checkpoint in %s is intact", t->run.folder);
+        say_note("a smaller --lr, or --clip 1, often helps; the checkpoint in %s is of the step before", t->run.folder);
     return code;
 }
 

@@ -92,6 +92,8 @@ static const option_row rows[] = {
     {"cache", 0, OPTION_INT, "MIB", "memory for decoded images (1024)", AT(cache_megabytes), 0, 1048576, NULL},
     {"checkpoint-every", 0, OPTION_INT, "STEPS", "also inside an epoch (at its end)", AT(checkpoint_every), 1,
      LARGEST_INTEGER, NULL},
+    {"checkpoint-seconds", 0, OPTION_INT, "N", "least time between those at ends of epochs (30)",
+     AT(checkpoint_seconds), 0, 1000000000, NULL},
     {"resume", 0, OPTION_FLAG, NULL, "continue from the last checkpoint", AT(resume), 0, 0, NULL},
     {"progress", 0, OPTION_CHOICE, NULL, "what to show on stderr (auto)", AT(progress), 0, 0, progress_choices},
     {"json", 0, OPTION_FLAG, NULL, "print the result as one JSON object", AT(json), 0, 0, NULL},
@@ -131,6 +133,7 @@ int train_settings_parse(train_settings *settings, int argc, char **argv, const 
                                  .dtype = DEEP_DTYPE_F32,
                                  .head = DEEP_HEAD_SERVICE,
                                  .cache_megabytes = -1,
+                                 .checkpoint_seconds = -1,
                                  .augment = DEEP_AUGMENT_FLIP | DEEP_AUGMENT_ROTATE90};
     const int code = options_parse(&help, rows, argc, argv, settings, &first);
     if (code != OPTIONS_GO_ON) return code;
@@ -164,6 +167,12 @@ static int64_t cache_bytes(int64_t megabytes)
     return megabytes == 0 ? -1 : megabytes << 20;
 }
 
+static int32_t checkpoint_seconds(int64_t seconds)
+{
+    if (seconds < 0) return 0; /* the library's default */
+    return seconds == 0 ? -1 : (int32_t)seconds;
+}
+
 deep_fit_options train_fit_options(const train_settings *settings, const char *checkpoint)
 {
     deep_fit_options options = {DEEP_FIT_OPTIONS_INIT};
@@ -191,6 +200,7 @@ deep_fit_options train_fit_options(const train_settings *settings, const char *c
     options.workers = (int32_t)settings->workers;
     options.cache_bytes = cache_bytes(settings->cache_megabytes);
     options.checkpoint_steps = settings->checkpoint_every;
+    options.checkpoint_seconds = checkpoint_seconds(settings->checkpoint_seconds);
     options.checkpoint = checkpoint;
     options.resume = settings->resume;
     return options;

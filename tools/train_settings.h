@@ -52,6 +52,7 @@ typedef struct train_settings {
     int64_t workers;
     int64_t cache_megabytes; /* -1 = the default */
     int64_t checkpoint_every;
+    int64_t checkpoint_seconds; /* -1 = the default */
     int32_t resume;
     int32_t progress;
     int32_t json;

@@ -70,11 +70,13 @@ typedef struct deep_fit_options {
     int32_t workers;                 /**< Decoding threads; 0 = the context's threads */
     int32_t keep_preprocessing;      /**< 1 = leave mean and std; 0 = the dataset's unless the model was given some */
     int64_t cache_bytes;             /**< For decoded images; 0 = 1 GiB, -1 = none */
-    int64_t checkpoint_steps;        /**< Also write a checkpoint every so many steps; 0 = at the end of each epoch */
-    const char *checkpoint;          /**< File for checkpoints; the one before is kept as `checkpoint`.prev */
-    int32_t resume;                  /**< 1 = continue from `checkpoint` when it exists */
-    int32_t dtype;                   /**< Of stored activations: DEEP_DTYPE_F32 (0 too) or DEEP_DTYPE_BF16, which halves
+    int64_t checkpoint_steps;   /**< Write a checkpoint every so many steps and after each epoch; 0 = after epochs */
+    const char *checkpoint;     /**< File for checkpoints; the one before is kept as `checkpoint`.prev */
+    int32_t resume;             /**< 1 = continue from `checkpoint` when it exists */
+    int32_t dtype;              /**< Of stored activations: DEEP_DTYPE_F32 (0 too) or DEEP_DTYPE_BF16, which halves
                                           their memory; sums, weights and updates are float32 in either case */
+    int32_t checkpoint_seconds; /**< Without checkpoint_steps, the end of an epoch writes a checkpoint when the last
+                                          one is so old; the end of the training always does. 0 = 30, -1 = each epoch */
 } deep_fit_options;
 
 #define DEEP_FIT_OPTIONS_INIT .struct_size = sizeof(deep_fit_options)
@@ -153,10 +155,11 @@ DEEP_API int32_t deep_history_best(const deep_history *history);
  * @param      user     First argument of `progress`.
  * @param[out] history  The caller frees it; NULL = not wanted. Also given, with the epochs so far, when the call is
  *                      cancelled.
- * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_DATASET, DEEP_ERROR_DIVERGED (the last checkpoint is
- *         intact), DEEP_ERROR_CANCELLED (a checkpoint was written if asked for), DEEP_ERROR_IO,
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_DATASET, DEEP_ERROR_DIVERGED,
+ *         DEEP_ERROR_CANCELLED, DEEP_ERROR_IO,
  *         DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_STATE, DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND.
- * After an error the model has the weights of the last finished step. Since 0.1.
+ * After an error the model has the weights of the last finished step, and so has the checkpoint, if there is to be one
+ * and it could be written. Since 0.1.
  */
 DEEP_API deep_status deep_model_fit(deep_model *model, const deep_dataset *train, const deep_dataset *valid,
                                     const deep_fit_options *options, deep_progress_fn progress, void *user,

@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ERROR_TEXT_SIZE = 1024 };
-
-static _Thread_local char error_text[ERROR_TEXT_SIZE];
+static _Thread_local char error_text[DEEP_ERROR_TEXT_SIZE];
 
 static void keep_one_line(char *text)
 {
@@ -29,7 +27,7 @@ deep_status deep__fail(deep_status status, const char *format, ...)
 deep_status deep__fail_errno(deep_status status, int error, const char *format, ...)
 {
     char reason[128] = "unknown error";
-    char text[ERROR_TEXT_SIZE - sizeof reason - 4];
+    char text[DEEP_ERROR_TEXT_SIZE - sizeof reason - 4];
     if (strerror_r(error, reason, sizeof reason) != 0) snprintf(reason, sizeof reason, "error %d", error);
     va_list arguments;
     va_start(arguments, format);
@@ -41,7 +39,7 @@ deep_status deep__fail_errno(deep_status status, int error, const char *format, 
 deep_status deep__fail_within(deep_status status, const char *prefix)
 {
     if (status == DEEP_OK) return status;
-    char text[ERROR_TEXT_SIZE];
+    char text[DEEP_ERROR_TEXT_SIZE];
     memcpy(text, error_text, sizeof text);
     return deep__fail(status, "%s: %s", prefix, text);
 }

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+enum { DEEP_ERROR_TEXT_SIZE = 1024 }; /* the NUL included */
+
 #define DEEP_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 /* Puts one line into the thread's error text and returns `status`. */

@@ -10,6 +10,7 @@
 #include "train/statistics.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,6 +29,8 @@ typedef struct fit {
     double train_seconds; /* of them */
     double epoch_begin, epoch_train_begin;
     double rate_average; /* images per second, moving */
+    double saved;        /* when the last checkpoint was written, or this call began */
+    bool whole;          /* weights and state belong together, and no checkpoint failed */
 } fit;
 
 static double now(void)
@@ -79,10 +82,36 @@ static int32_t evaluate_step(void *user, int64_t step, int64_t steps)
     return tell(f, &p) == DEEP_OK ? 0 : 1;
 }
 
-static deep_status save_checkpoint(const fit *f)
+/* ---- checkpoints ---- */
+
+static deep_status save_checkpoint(fit *f)
 {
     const char *path = f->trainer.options.checkpoint;
-    return path == NULL ? DEEP_OK : deep__checkpoint_save(&f->trainer, &f->state, path);
+    if (path == NULL) return DEEP_OK;
+    f->whole = false;
+    DEEP_TRY(deep__checkpoint_save(&f->trainer, &f->state, path));
+    f->whole = true;
+    f->saved = now();
+    return DEEP_OK;
+}
+
+/* Short epochs would spend more time on writing than on training. */
+static deep_status save_epoch(fit *f)
+{
+    const deep_fit_options *o = &f->trainer.options;
+    const bool last = f->state.stopped || f->state.epoch == o->epochs;
+    const bool due = o->checkpoint_steps > 0 || now() - f->saved >= o->checkpoint_seconds;
+    return last || due ? save_checkpoint(f) : DEEP_OK;
+}
+
+/* Whatever ended the training, what was trained can be gone on from. Returns `why`, whose text stays. */
+static deep_status save_after(fit *f, deep_status why)
+{
+    char text[DEEP_ERROR_TEXT_SIZE];
+    snprintf(text, sizeof text, "%s", deep_last_error());
+    if (save_checkpoint(f) != DEEP_OK)
+        deep__log(&f->model->context->logger, DEEP_LOG_WARNING, "no checkpoint: %s", deep_last_error());
+    return deep__fail(why, "%s", text);
 }
 
 /* ---- preparation ---- */
@@ -161,8 +190,8 @@ static deep_status prepare(fit *f)
     if (!o->keep_running_statistics) DEEP_TRY(deep__statistics_create(&f->statistics, &f->trainer, f->train));
     DEEP_TRY(make_loaders(f));
     if (f->valid != NULL && !o->keep_last)
-        DEEP_TRY(deep__alloc_zero(&f->state.best, allocator, (size_t)f->model->params.elements, sizeof(float),
-                                  "best weights"));
+        DEEP_TRY(
+            deep__alloc(&f->state.best, allocator, (size_t)f->model->params.elements, sizeof(float), "best weights"));
     if (!o->resume) return DEEP_OK;
     const deep_status status = deep__checkpoint_load(&f->trainer, &f->state, o->checkpoint);
     return status == DEEP_ERROR_NOT_FOUND ? DEEP_OK : status; /* nothing to resume is a start */
@@ -175,6 +204,7 @@ static deep_status train_step(fit *f, const float *input, const int32_t *labels,
     deep_fit_state *s = &f->state;
     deep_step result = {.struct_size = sizeof result};
     const double begin = now();
+    f->whole = false;
     f->trainer.learning_rate = deep__schedule_rate(&f->trainer.options, s->epoch, s->step, steps, s->drops);
     DEEP_TRY(deep_trainer_step(&f->trainer, input, labels, n, &result));
     const double seconds = now() - begin, rate = seconds > 0 ? n / seconds : 0;
@@ -185,6 +215,7 @@ static deep_status train_step(fit *f, const float *input, const int32_t *labels,
     s->correct += result.correct;
     s->images += n;
     s->step++;
+    f->whole = true;
     return DEEP_OK;
 }
 
@@ -281,7 +312,7 @@ static deep_status finish_epoch(fit *f)
     s->epoch++;
     s->step = s->correct = s->images = 0;
     s->loss_sum = 0;
-    DEEP_TRY(save_checkpoint(f));
+    DEEP_TRY(save_epoch(f));
     return tell(f, &p);
 }
 
@@ -311,15 +342,17 @@ static deep_status finish(fit *f)
 static deep_status run(fit *f)
 {
     DEEP_TRY(prepare(f));
-    deep_status status = run_epochs(f);
+    f->whole = true;
+    const deep_status status = run_epochs(f);
+    if (status == DEEP_OK) return finish(f);
+    deep__statistics_restore(&f->statistics);
     if (status == DEEP_ERROR_CANCELLED) {
-        deep__statistics_restore(&f->statistics);
-        const deep_status saved = save_checkpoint(f);
-        return saved != DEEP_OK ? saved
-                                : deep__fail(DEEP_ERROR_CANCELLED, "cancelled in epoch %" PRId32 " after step %" PRId64,
-                                             f->state.epoch + 1, f->state.step);
+        DEEP_TRY(save_checkpoint(f));
+        return deep__fail(DEEP_ERROR_CANCELLED, "cancelled in epoch %" PRId32 " after step %" PRId64,
+                          f->state.epoch + 1, f->state.step);
     }
-    return status == DEEP_OK ? finish(f) : status;
+    const bool undone = status == DEEP_ERROR_DIVERGED; /* that step left the weights alone */
+    return f->whole || undone ? save_after(f, status) : status;
 }
 
 static void release(fit *f)
@@ -348,8 +381,8 @@ deep_status deep_model_fit(deep_model *model, const deep_dataset *train, const d
              .valid = valid,
              .callback = progress,
              .user = user,
-             .begin = now(),
              .state = {.best_accuracy = -1, .best_loss = INFINITY}};
+    f.begin = f.saved = now();
     deep_status status = deep__trainer_init(&f.trainer, model, &options);
     if (status == DEEP_OK) status = deep__history_create(&f.state.history, &model->context->allocator);
     if (status == DEEP_OK) status = run(&f);

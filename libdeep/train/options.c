@@ -69,9 +69,9 @@ static const struct integer_option {
     {                                                                                                                  \
 #field, offsetof(deep_fit_options, field), fallback, low, high, false                                          \
     }
-#define INDIFFERENT(field, high)                                                                                       \
+#define INDIFFERENT(field, fallback, low, high)                                                                        \
     {                                                                                                                  \
-#field, offsetof(deep_fit_options, field), 0, 0, high, true                                                    \
+#field, offsetof(deep_fit_options, field), fallback, low, high, true                                           \
     }
     INTEGER(epochs, 15, 1, MAX_EPOCHS),
     INTEGER(batch, 16, 1, MAX_BATCH),
@@ -84,10 +84,11 @@ static const struct integer_option {
     INTEGER(early_stop, 0, 0, MAX_EPOCHS),
     INTEGER(keep_running_statistics, 0, 0, 1),
     INTEGER(keep_last, 0, 0, 1),
-    INDIFFERENT(workers, MAX_WORKERS),
+    INDIFFERENT(workers, 0, 0, MAX_WORKERS),
     INTEGER(keep_preprocessing, 0, 0, 1),
     INTEGER(dtype, DEEP_DTYPE_F32, DEEP_DTYPE_F32, DEEP_DTYPE_BF16),
-    INDIFFERENT(resume, 1),
+    INDIFFERENT(resume, 0, 0, 1),
+    INDIFFERENT(checkpoint_seconds, 30, -1, INT32_MAX),
 #undef INTEGER
 #undef INDIFFERENT
 };
@@ -118,6 +119,7 @@ deep_status deep__fit_options_read(deep_fit_options *options, const deep_fit_opt
                  "augment has unknown flags: %" PRId32, options->augment);
     if (options->cache_bytes == 0) options->cache_bytes = INT64_C(1) << 30;
     if (options->cache_bytes < 0) options->cache_bytes = 0;
+    if (options->checkpoint_seconds < 0) options->checkpoint_seconds = 0;
     DEEP_REQUIRE(options->checkpoint_steps >= 0, "checkpoint_steps is %" PRId64, options->checkpoint_steps);
     DEEP_REQUIRE(!options->resume || options->checkpoint != NULL, "resume needs a checkpoint's path");
     return DEEP_OK;

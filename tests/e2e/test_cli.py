@@ -29,7 +29,7 @@ class Help(support.Case):
     def test_train_has_the_promised_options(self):
         text = self.deep("train", "--help").stdout
         for option in ("arch size head epochs batch lr optimizer schedule seed valid group-by augment class-weights init "
-                       "freeze-backbone device threads checkpoint-every resume early-stop progress json").split():
+                       "freeze-backbone device threads checkpoint-every checkpoint-seconds resume early-stop progress json").split():
             self.assertIn(f"--{option} ", text + " ")
 
 

@@ -241,6 +241,13 @@ class Training(support.Case):
         self.assertFalse([name for name in os.listdir(self.path("killed.run")) if name.endswith(".tmp")])
         self.assertEqual(self.sha256("straight"), self.sha256("killed"))
 
+    def test_short_epochs_share_a_checkpoint(self):
+        self.make_set()
+        for seconds, generations in ([], 1), (["--checkpoint-seconds", "0"], 2):
+            self.expect(OK, *self.train("model", "--epochs", "2", *QUIET, *seconds))
+            names = [name for name in os.listdir(self.path("model.run")) if name.startswith("checkpoint")]
+            self.assertEqual(len(names), generations, names)
+
     def test_resuming_with_other_images_is_refused(self):
         self.make_set()
         self.expect(OK, *self.train("model", "--epochs", "1", *QUIET))

@@ -6,6 +6,7 @@
 
 #include <deep/deep.h>
 #include <math.h>
+#include <stdbool.h>
 
 enum { PER_CLASS = 12, BATCH = 5, EPOCHS = 2 };
 
@@ -169,6 +170,110 @@ START_TEST(a_damaged_checkpoint_falls_back_to_the_one_before)
 }
 END_TEST
 
+static bool there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* Which checkpoints exist after each epoch, before the next one begins. */
+typedef struct watched {
+    const char *path;
+    const char *previous;
+    bool written[EPOCHS];
+    bool kept[EPOCHS];
+} watched;
+
+static int32_t watch_epochs(void *user, const deep_progress *progress)
+{
+    watched *w = user;
+    if (progress->phase != DEEP_PHASE_EPOCH) return 0;
+    w->written[progress->epoch - 1] = there(w->path);
+    w->kept[progress->epoch - 1] = there(w->previous);
+    return 0;
+}
+
+static const struct checkpoint_rule {
+    int32_t seconds;
+    int64_t steps;
+    bool each_epoch; /* is written, not the last one alone */
+} checkpoint_rules[] = {{1000000, 0, false}, {-1, 0, true}, {1000000, 1000, true}};
+
+START_TEST(ends_of_epochs_write_checkpoints_when_the_last_is_old_enough)
+{
+    const struct checkpoint_rule *rule = &checkpoint_rules[_i];
+    deep_fit_options options = usual();
+    options.checkpoint = scratch_path(&folder, "checkpoint");
+    options.checkpoint_seconds = rule->seconds;
+    options.checkpoint_steps = rule->steps;
+    watched w = {.path = options.checkpoint, .previous = scratch_path(&folder, "checkpoint.prev")};
+    deep_model *model = new_model();
+    assert_ok(deep_model_fit(model, train, valid, &options, watch_epochs, &w, NULL));
+    for (int epoch = 0; epoch < EPOCHS; ++epoch) {
+        ck_assert_int_eq(w.written[epoch], rule->each_epoch || epoch == EPOCHS - 1);
+        ck_assert_int_eq(w.kept[epoch], rule->each_epoch && epoch > 0);
+    }
+    const uint64_t ended = hash_of(model);
+    deep_model_free(model);
+
+    model = new_model(); /* the last one is of the end: nothing is left to do */
+    options.resume = 1;
+    deep_history *history;
+    assert_ok(deep_model_fit(model, train, valid, &options, NULL, NULL, &history));
+    ck_assert_int_eq(deep_history_count(history), EPOCHS);
+    ck_assert_uint_eq(hash_of(model), ended);
+    deep_history_free(history);
+    deep_model_free(model);
+}
+END_TEST
+
+/* Takes the images of a class away when the first epoch has ended. */
+static int32_t hide_images(void *user, const deep_progress *progress)
+{
+    (void)user;
+    if (progress->phase == DEEP_PHASE_EPOCH && progress->epoch == 1)
+        ck_assert_int_eq(rename(scratch_path(&folder, "round"), scratch_path(&folder, "hidden")), 0);
+    return 0;
+}
+
+START_TEST(a_training_that_fails_can_be_gone_on_with)
+{
+    deep_fit_options options = usual();
+    const uint64_t straight = train_whole(&options);
+    options.checkpoint = scratch_path(&folder, "checkpoint");
+    options.cache_bytes = -1; /* so that images are missed */
+    options.resume = 1;
+    deep_model *model = new_model();
+    const deep_status status = deep_model_fit(model, train, valid, &options, hide_images, NULL, NULL);
+    assert_status(status, DEEP_ERROR_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(deep_last_error(), "round"));
+    deep_model_free(model);
+    ck_assert(there(options.checkpoint));
+
+    ck_assert_int_eq(rename(scratch_path(&folder, "hidden"), scratch_path(&folder, "round")), 0);
+    model = new_model();
+    deep_history *history;
+    assert_ok(deep_model_fit(model, train, valid, &options, NULL, NULL, &history));
+    ck_assert_int_eq(deep_history_count(history), EPOCHS);
+    ck_assert_uint_eq(hash_of(model), straight);
+    deep_history_free(history);
+    deep_model_free(model);
+}
+END_TEST
+
+START_TEST(a_failure_is_told_when_its_checkpoint_cannot_be_written_either)
+{
+    deep_fit_options options = usual();
+    options.checkpoint = scratch_path(&folder, "nowhere/checkpoint");
+    options.checkpoint_seconds = 1000000;
+    options.cache_bytes = -1;
+    deep_model *model = new_model();
+    const deep_status status = deep_model_fit(model, train, valid, &options, hide_images, NULL, NULL);
+    assert_status(status, DEEP_ERROR_NOT_FOUND);
+    ck_assert_ptr_nonnull(strstr(deep_last_error(), "round"));
+    deep_model_free(model);
+}
+END_TEST
+
 static const int32_t dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16};
 
 START_TEST(a_small_network_learns_the_small_set)
@@ -278,6 +383,7 @@ START_TEST(a_diverging_training_stops_with_a_number)
     int64_t count;
     assert_status(deep_model_fit(model, train, valid, &options, NULL, NULL, NULL), DEEP_ERROR_DIVERGED);
     ck_assert_ptr_nonnull(strstr(deep_last_error(), "not finite"));
+    ck_assert(there(options.checkpoint)); /* of the step before */
     float *kernel = read_all(model, "predictions.kernel", &count);
     for (int64_t i = 0; i < count; ++i)
         ck_assert(isfinite(kernel[i]));
@@ -318,6 +424,10 @@ START_TEST(early_stop_and_bad_options)
     assert_status(deep_model_fit(model, train, valid, &options, NULL, NULL, NULL), DEEP_ERROR_INVALID_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(deep_last_error(), "learning_rate"));
     options = usual();
+    options.checkpoint_seconds = -2;
+    assert_status(deep_model_fit(model, train, valid, &options, NULL, NULL, NULL), DEEP_ERROR_INVALID_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(deep_last_error(), "checkpoint_seconds is -2"));
+    options = usual();
     options.batch = 5000;
     assert_status(deep_model_fit(model, train, valid, &options, NULL, NULL, NULL), DEEP_ERROR_INVALID_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(deep_last_error(), "5000"));
@@ -335,6 +445,10 @@ Suite *test_suite(void)
     tcase_add_test(tests, bfloat16_activations_give_one_file_too);
     tcase_add_test(tests, resuming_at_any_callback_equals_never_having_stopped);
     tcase_add_test(tests, a_damaged_checkpoint_falls_back_to_the_one_before);
+    tcase_add_loop_test(tests, ends_of_epochs_write_checkpoints_when_the_last_is_old_enough, 0,
+                        (int)(sizeof checkpoint_rules / sizeof checkpoint_rules[0]));
+    tcase_add_test(tests, a_training_that_fails_can_be_gone_on_with);
+    tcase_add_test(tests, a_failure_is_told_when_its_checkpoint_cannot_be_written_either);
     tcase_add_loop_test(tests, a_small_network_learns_the_small_set, 0, 2);
     tcase_add_test(tests, evaluating_never_changes_training);
     tcase_add_test(tests, frozen_layers_keep_weights_and_statistics);

@@ -100,7 +100,7 @@ class DatasetError(Error, ValueError):
 
 
 class DivergedError(Error, ArithmeticError):
-    """The loss or a gradient is no longer finite: a lower learning rate. The last checkpoint is intact."""
+    """The loss or a gradient is no longer finite: a lower learning rate. The checkpoint is of the step before."""
 
     code = Status.ERROR_DIVERGED
 

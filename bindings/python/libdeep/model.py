@@ -394,7 +394,7 @@ class Model(Owner):
         class_weights ("none", "balanced", "sqrt"), augment ("flip+rotate90", "flip", "none"), step_decay,
         step_milestones, decay_rate, decay_epochs, warmup_epochs, plateau_factor, plateau_patience,
         early_stop, keep_running_statistics, keep_last, workers, keep_preprocessing, cache_bytes, checkpoint,
-        checkpoint_steps, resume.
+        checkpoint_steps, checkpoint_seconds, resume.
         """
         struct = fill(c.deep_fit_options, epochs=epochs, batch=batch, **options)
         training = as_dataset(train, self.context)
