@@ -2,7 +2,9 @@
 #include "backend_cpu/cpu_separable_train.h"
 #include "backend_cpu/cpu_widen.h"
 
-enum { BAND_BYTES = 2 << 20 }; /* of depthwise results or of y, over all threads */
+#include <string.h>
+
+enum { BAND_BYTES = 2 << 20 }; /* of depthwise results or of y, over all threads, or up to a half more */
 
 static bool is_gradient(const deep_call *call)
 {
@@ -25,8 +27,8 @@ int64_t deep__cpu_unit_describe(cpu_unit *u, const deep_call *call)
     u->rows = u->shape->shape[0] * u->shape->shape[1];
     const int64_t widest = u->outputs > u->channels ? u->outputs : u->channels;
     u->band = BAND_BYTES / (u->shape->shape[2] * widest * (int64_t)sizeof(float));
-    if (u->band < 1) u->band = 1;
-    if (u->band > u->rows) u->band = u->rows;
+    const int64_t bands = u->band < 1 ? u->rows : (u->rows + u->band / 2) / u->band;
+    u->band = bands > 1 ? cpu_parts(u->rows, bands) : u->rows; /* none is short: threads would wait for it */
     return 2 * u->channels + (2 * u->band + 2) * u->row;
 }
 
@@ -155,16 +157,26 @@ static void moments_part(const void *context, int64_t i)
 typedef struct packed_call {
     const cpu_kernels *kernels;
     cpu_product product;
-    int64_t pixels;
+    int64_t pixels, chunk;
 } packed_call;
 
-enum { CHUNK = 180 }; /* pixels that meet a panel before the next one is fetched: 512 KiB of 728 channels */
+enum {
+    CHUNK = 180, /* pixels that meet a panel before the next one is fetched, at most: 512 KiB of 728 channels */
+    TILES = 12   /* whole tiles of the product kernel have so many pixels or a half of them */
+};
 
-static void multiply_chunk(const void *context, int64_t chunk)
+static void multiply_chunk(const void *context, int64_t i)
 {
     const packed_call *c = context;
     const int64_t panels = cpu_parts(c->product.columns, c->kernels->panel);
-    c->kernels->product(&c->product, chunk * CHUNK, cpu_part_end(chunk, CHUNK, c->pixels), 0, panels);
+    c->kernels->product(&c->product, i * c->chunk, cpu_part_end(i, c->chunk, c->pixels), 0, panels);
+}
+
+/* Pixels of a chunk, so that each thread has as many of them. */
+static int64_t chunk_of(int64_t pixels, int32_t threads)
+{
+    const int64_t rounds = cpu_parts(pixels, (int64_t)CHUNK * threads);
+    return cpu_parts(cpu_parts(pixels, rounds * threads), TILES) * TILES;
 }
 
 /* y = unit->between times the 1x1 kernel, which `packed` holds when it is not NULL. */
@@ -174,15 +186,32 @@ static deep_status multiply_band(const cpu_unit *u, const float *packed, int64_t
         return deep__onednn_gemm(u->run->host, false, false, pixels, u->outputs, u->channels, u->between, u->pointwise,
                                  y);
     const cpu_product product = {.a = u->between, .b = packed, .c = y, .inner = u->channels, .columns = u->outputs};
-    const packed_call c = {u->run->kernels, product, pixels};
-    deep__cpu_parallel(u->run->threads, cpu_parts(pixels, CHUNK), multiply_chunk, &c);
+    const packed_call c = {u->run->kernels, product, pixels, chunk_of(pixels, u->run->threads)};
+    deep__cpu_parallel(u->run->threads, cpu_parts(pixels, c.chunk), multiply_chunk, &c);
     return DEEP_OK;
+}
+
+typedef struct packing {
+    const cpu_unit *unit;
+    float *packed;
+} packing;
+
+static void pack_panel(const void *context, int64_t panel)
+{
+    const packing *p = context;
+    const cpu_unit *u = p->unit;
+    const int64_t grain = u->run->kernels->panel, column = panel * grain;
+    const int64_t width = cpu_part_end(panel, grain, u->outputs) - column;
+    float *to = p->packed + column * u->channels;
+    for (int64_t i = 0; i < u->channels; ++i, to += width)
+        memcpy(to, u->pointwise + i * u->outputs + column, (size_t)width * sizeof *to);
 }
 
 static float *pack_kernel(const cpu_unit *u, float *packed)
 {
     if (packed_floats(u) == 0) return NULL;
-    u->run->kernels->pack(packed, u->pointwise, u->channels, u->outputs);
+    const packing p = {u, packed};
+    deep__cpu_parallel(u->run->threads, cpu_parts(u->outputs, u->run->kernels->panel), pack_panel, &p);
     return packed;
 }
 

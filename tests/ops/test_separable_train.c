@@ -35,6 +35,7 @@ static const block_case cases[] = {
     {"728 channels", 1, 3, 3, 728, 728, true, true, 0},
     {"one row, one column", 17, 1, 1, 16, 8, true, true, 0},
     {"several bands and groups", 3, 90, 91, 64, 16, true, true, 0},
+    {"packed kernels, two bands of several chunks", 6, 19, 19, 520, 40, true, true, 0},
     {"images in one band", 20, 3, 3, 8, 16, false, true, 0},
     {"kernels alone", 2, 4, 5, 16, 24, true, true, DEEP_WANT_INPUT},
     {"frozen kernels", 2, 4, 5, 16, 24, true, true, DEEP_WANT_KERNELS},
