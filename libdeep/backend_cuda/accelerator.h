@@ -19,8 +19,11 @@ void *deep__accelerator_stream(const deep_accelerator *accelerator);
 /* DEEP_ERROR_BACKEND naming `what` when the last kernel could not be queued. */
 deep_status deep__accelerator_check(const deep_accelerator *accelerator, const char *what);
 
-/* Around each run of a plan; on a GPU they make the device the thread's, and put back the host's. */
-deep_status deep__accelerator_enter(deep_accelerator *accelerator);
-void deep__accelerator_leave(deep_accelerator *accelerator);
+/*
+ * Around whatever queues work: one thread at a time, whose current device is this one meanwhile. `*before` is what it was,
+ * for the host may use GPUs too.
+ */
+deep_status deep__accelerator_enter(deep_accelerator *accelerator, int32_t *before);
+void deep__accelerator_leave(deep_accelerator *accelerator, int32_t before);
 
 #endif

@@ -86,6 +86,17 @@ static deep_status prepare_node(deep_plan *plan, const deep_graph *graph, const 
     return DEEP_OK;
 }
 
+static deep_status prepare_nodes(deep_plan *plan, const deep_graph *graph, size_t *scratch)
+{
+    int32_t before;
+    deep_status status = DEEP_OK;
+    DEEP_TRY(deep__accelerator_enter(plan->accelerator, &before));
+    for (int32_t i = 0; i < graph->node_count && status == DEEP_OK; ++i)
+        status = prepare_node(plan, graph, &graph->nodes[i], scratch);
+    deep__accelerator_leave(plan->accelerator, before);
+    return status;
+}
+
 deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_graph *graph,
                                    const deep_plan_options *options, const deep_host *host)
 {
@@ -95,12 +106,7 @@ deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_
     if (plan == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
     *plan = (deep_plan){.host = *host, .accelerator = options->accelerator};
     plan->nodes = host->alloc(host->user, ((size_t)graph->node_count + 1) * sizeof *plan->nodes);
-    deep_status status = plan->nodes == NULL ? DEEP_ERROR_OUT_OF_MEMORY : deep__accelerator_enter(plan->accelerator);
-    if (status == DEEP_OK) {
-        for (int32_t i = 0; i < graph->node_count && status == DEEP_OK; ++i)
-            status = prepare_node(plan, graph, &graph->nodes[i], scratch);
-        deep__accelerator_leave(plan->accelerator);
-    }
+    deep_status status = plan->nodes == NULL ? DEEP_ERROR_OUT_OF_MEMORY : prepare_nodes(plan, graph, scratch);
     if (status != DEEP_OK) {
         deep__cuda_plan_free(plan);
         return status;
@@ -125,8 +131,9 @@ deep_status deep__cuda_plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_C
 {
     for (int32_t i = first; i < end; ++i)
         deep__call_resolve(&plan->nodes[i].call, base);
-    DEEP_TRY(deep__accelerator_enter(plan->accelerator));
+    int32_t before;
+    DEEP_TRY(deep__accelerator_enter(plan->accelerator, &before));
     const deep_status status = run_nodes(plan, first, end);
-    deep__accelerator_leave(plan->accelerator);
+    deep__accelerator_leave(plan->accelerator, before);
     return status;
 }

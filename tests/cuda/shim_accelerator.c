@@ -76,8 +76,9 @@ static void protect(deep_accelerator *accelerator, int how)
             mprotect(accelerator->blocks[i].memory, accelerator->blocks[i].bytes, how);
 }
 
-deep_status deep__accelerator_enter(deep_accelerator *accelerator)
+deep_status deep__accelerator_enter(deep_accelerator *accelerator, int32_t *before)
 {
+    *before = 0;
     if (accelerator == NULL) return DEEP_OK;
     pthread_mutex_lock(&accelerator->lock);
     if (accelerator->users++ == 0) protect(accelerator, PROT_READ | PROT_WRITE);
@@ -85,8 +86,9 @@ deep_status deep__accelerator_enter(deep_accelerator *accelerator)
     return DEEP_OK;
 }
 
-void deep__accelerator_leave(deep_accelerator *accelerator)
+void deep__accelerator_leave(deep_accelerator *accelerator, int32_t before)
 {
+    (void)before;
     if (accelerator == NULL) return;
     pthread_mutex_lock(&accelerator->lock);
     if (--accelerator->users == 0) protect(accelerator, PROT_NONE);
@@ -149,9 +151,10 @@ static void release(deep_accelerator *accelerator, void *memory)
 
 static deep_status copy(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
 {
-    deep__accelerator_enter(accelerator);
+    int32_t before;
+    deep__accelerator_enter(accelerator, &before);
     memcpy(to, from, bytes);
-    deep__accelerator_leave(accelerator);
+    deep__accelerator_leave(accelerator, before);
     return DEEP_OK;
 }
 
@@ -169,9 +172,10 @@ static deep_status download(deep_accelerator *accelerator, void *to, const void 
 
 static deep_status clear(deep_accelerator *accelerator, void *memory, size_t bytes)
 {
-    deep__accelerator_enter(accelerator);
+    int32_t before;
+    deep__accelerator_enter(accelerator, &before);
     memset(memory, 0, bytes);
-    deep__accelerator_leave(accelerator);
+    deep__accelerator_leave(accelerator, before);
     return DEEP_OK;
 }
 

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend_cuda/gpu.h"
+
+#include "backend_cuda/libraries.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- errors ---- */
+
+static deep_status fail(const deep_host *host, deep_status status, const char *library, const char *what,
+                        const char *error)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%s: %s: %s", library, what, error);
+    return host->fail(host->user, status, text);
+}
+
+deep_status deep__gpu_check(const deep_host *host, cudaError_t error, const char *what)
+{
+    if (error == cudaSuccess) return DEEP_OK;
+    return fail(host, DEEP_ERROR_BACKEND, "CUDA", what, cudaGetErrorString(error));
+}
+
+deep_status deep__gpu_check_lt(const deep_accelerator *gpu, cublasStatus_t status, const char *what)
+{
+    if (status == CUBLAS_STATUS_SUCCESS) return DEEP_OK;
+    return fail(&gpu->host, DEEP_ERROR_BACKEND, "cuBLASLt", what, gpu->lt.GetStatusString(status));
+}
+
+deep_status deep__gpu_check_dnn(const deep_accelerator *gpu, cudnnStatus_t status, const char *what)
+{
+    if (status == CUDNN_STATUS_SUCCESS) return DEEP_OK;
+    return fail(&gpu->host, DEEP_ERROR_BACKEND, "cuDNN", what, gpu->dnn.GetErrorString(status));
+}
+
+/* ---- libraries ---- */
+
+/* The tables of functions have one pointer for each symbol, in the same order. */
+static void fill(void *functions, const deep_symbol *symbols)
+{
+    for (size_t i = 0; symbols[i].name != NULL; ++i)
+        memcpy((char *)functions + i * sizeof symbols[i].address, &symbols[i].address, sizeof symbols[i].address);
+}
+
+bool deep__gpu_find_functions(cublaslt_functions *lt, cudnn_functions *dnn, char *reason, size_t size)
+{
+    deep_symbol lt_symbols[] = {
+#define CUBLASLT(name) {"cublasLt" #name, NULL},
+#include "backend_cuda/gpu_functions.def"
+        {NULL, NULL}};
+    deep_symbol dnn_symbols[] = {
+#define CUDNN(name) {"cudnn" #name, NULL},
+#include "backend_cuda/gpu_functions.def"
+        {NULL, NULL}};
+    if (!deep__open_cudnn(dnn_symbols, reason, size) || !deep__open_cublaslt(lt_symbols, reason, size)) return false;
+    fill(lt, lt_symbols);
+    fill(dnn, dnn_symbols);
+    return true;
+}
+
+/* ---- the list of devices ---- */
+
+enum { DRIVER_NEEDED = CUDART_VERSION / 1000 * 1000 }; /* newer ones of the same major version fit */
+
+static int32_t count(char *text, size_t size)
+{
+    return deep__count_gpus(DRIVER_NEEDED, text, size);
+}
+
+static int32_t describe(int32_t index, char *text, size_t size)
+{
+    cublaslt_functions lt;
+    cudnn_functions dnn;
+    struct cudaDeviceProp properties;
+    if (!deep__gpu_find_functions(&lt, &dnn, text, size)) return 0;
+    const cudaError_t error = cudaGetDeviceProperties(&properties, index);
+    if (error != cudaSuccess) {
+        snprintf(text, size, "CUDA: properties of GPU %d: %s", (int)index, cudaGetErrorString(error));
+        return 0;
+    }
+    const size_t version = dnn.GetVersion();
+    snprintf(text, size, "%s, %.0f GB, compute capability %d.%d, cuDNN %zu.%zu.%zu", properties.name,
+             (double)properties.totalGlobalMem / 1e9, properties.major, properties.minor, version / 10000,
+             version / 100 % 100, version % 100);
+    return 1;
+}
+
+/* ---- opening ---- */
+
+deep_status deep__accelerator_enter(deep_accelerator *gpu, int32_t *before)
+{
+    int current = 0;
+    pthread_mutex_lock(&gpu->lock);
+    deep_status status = deep__gpu_check(&gpu->host, cudaGetDevice(&current), "the current device");
+    if (status == DEEP_OK) status = deep__gpu_check(&gpu->host, cudaSetDevice(gpu->index), "choosing the device");
+    *before = current;
+    if (status != DEEP_OK) pthread_mutex_unlock(&gpu->lock);
+    return status;
+}
+
+void deep__accelerator_leave(deep_accelerator *gpu, int32_t before)
+{
+    cudaSetDevice(before);
+    pthread_mutex_unlock(&gpu->lock);
+}
+
+static deep_status open_libraries(deep_accelerator *gpu)
+{
+    int32_t before;
+    DEEP_TRY(deep__accelerator_enter(gpu, &before));
+    deep_status status =
+        deep__gpu_check(&gpu->host, cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking), "a stream");
+    if (status == DEEP_OK) status = deep__gpu_check_lt(gpu, gpu->lt.Create(&gpu->lt_handle), "starting");
+    if (status == DEEP_OK) status = deep__gpu_check_dnn(gpu, gpu->dnn.Create(&gpu->dnn_handle), "starting");
+    if (status == DEEP_OK)
+        status = deep__gpu_check_dnn(gpu, gpu->dnn.SetStream(gpu->dnn_handle, gpu->stream), "its stream");
+    deep__accelerator_leave(gpu, before);
+    return status;
+}
+
+static void close_device(deep_accelerator *gpu)
+{
+    const deep_host host = gpu->host;
+    int32_t before;
+    if (deep__accelerator_enter(gpu, &before) == DEEP_OK) {
+        if (gpu->stream != NULL) cudaStreamSynchronize(gpu->stream);
+        if (gpu->dnn_handle != NULL) gpu->dnn.Destroy(gpu->dnn_handle);
+        if (gpu->lt_handle != NULL) gpu->lt.Destroy(gpu->lt_handle);
+        if (gpu->stream != NULL) cudaStreamDestroy(gpu->stream);
+        deep__accelerator_leave(gpu, before);
+    }
+    pthread_mutex_destroy(&gpu->lock);
+    host.free(host.user, gpu);
+}
+
+static deep_status open_device(deep_accelerator **out, int32_t index, const deep_host *host)
+{
+    char reason[256] = "a mutex cannot be made";
+    *out = NULL;
+    deep_accelerator *gpu = host->alloc(host->user, sizeof *gpu);
+    if (gpu == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
+    *gpu = (deep_accelerator){.host = *host, .index = index};
+    if (!deep__gpu_find_functions(&gpu->lt, &gpu->dnn, reason, sizeof reason) ||
+        pthread_mutex_init(&gpu->lock, NULL) != 0) {
+        host->free(host->user, gpu);
+        return host->fail(host->user, DEEP_ERROR_DEVICE, reason);
+    }
+    const deep_status status = open_libraries(gpu);
+    if (status != DEEP_OK) {
+        close_device(gpu);
+        return status;
+    }
+    *out = gpu;
+    return DEEP_OK;
+}
+
+/* ---- memory ---- */
+
+static deep_status alloc(deep_accelerator *gpu, void **out, size_t bytes)
+{
+    int32_t before;
+    size_t left = 0, all = 0;
+    *out = NULL;
+    DEEP_TRY(deep__accelerator_enter(gpu, &before));
+    const cudaError_t error = cudaMalloc(out, bytes == 0 ? 1 : bytes);
+    if (error != cudaSuccess) {
+        cudaGetLastError(); /* it is told below, and would be told again by the next kernel */
+        cudaMemGetInfo(&left, &all);
+    }
+    deep__accelerator_leave(gpu, before);
+    if (error == cudaSuccess) return DEEP_OK;
+    if (error != cudaErrorMemoryAllocation) return deep__gpu_check(&gpu->host, error, "allocating");
+    char text[128];
+    snprintf(text, sizeof text, "out of GPU memory: %zu bytes wanted, %zu free", bytes, left);
+    return gpu->host.fail(gpu->host.user, DEEP_ERROR_OUT_OF_MEMORY, text);
+}
+
+static void release(deep_accelerator *gpu, void *memory)
+{
+    int32_t before;
+    if (memory == NULL || deep__accelerator_enter(gpu, &before) != DEEP_OK) return;
+    cudaFree(memory); /* waits for what is queued */
+    deep__accelerator_leave(gpu, before);
+}
+
+typedef enum cudaMemcpyKind copy_kind;
+
+static deep_status copy(deep_accelerator *gpu, void *to, const void *from, size_t bytes, copy_kind kind)
+{
+    int32_t before;
+    DEEP_TRY(deep__accelerator_enter(gpu, &before));
+    cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, gpu->stream);
+    if (error == cudaSuccess && kind == cudaMemcpyDeviceToHost) error = cudaStreamSynchronize(gpu->stream);
+    deep__accelerator_leave(gpu, before);
+    return deep__gpu_check(&gpu->host, error, kind == cudaMemcpyDeviceToHost ? "downloading" : "uploading");
+}
+
+/* From memory that is not pinned, the driver has read all when the call returns: the caller may change it then. */
+static deep_status upload(deep_accelerator *gpu, void *to, const void *from, size_t bytes)
+{
+    return copy(gpu, to, from, bytes, cudaMemcpyHostToDevice);
+}
+
+static deep_status download(deep_accelerator *gpu, void *to, const void *from, size_t bytes)
+{
+    return copy(gpu, to, from, bytes, cudaMemcpyDeviceToHost);
+}
+
+static deep_status clear(deep_accelerator *gpu, void *memory, size_t bytes)
+{
+    int32_t before;
+    DEEP_TRY(deep__accelerator_enter(gpu, &before));
+    const cudaError_t error = cudaMemsetAsync(memory, 0, bytes, gpu->stream);
+    deep__accelerator_leave(gpu, before);
+    return deep__gpu_check(&gpu->host, error, "clearing");
+}
+
+static deep_status sync(deep_accelerator *gpu)
+{
+    int32_t before;
+    DEEP_TRY(deep__accelerator_enter(gpu, &before));
+    const cudaError_t error = cudaStreamSynchronize(gpu->stream);
+    deep__accelerator_leave(gpu, before);
+    return deep__gpu_check(&gpu->host, error, "computing");
+}
+
+/* ---- for the ops ---- */
+
+const deep_host *deep__accelerator_host(const deep_accelerator *gpu)
+{
+    return &gpu->host;
+}
+
+void *deep__accelerator_stream(const deep_accelerator *gpu)
+{
+    return gpu->stream;
+}
+
+deep_status deep__accelerator_check(const deep_accelerator *gpu, const char *what)
+{
+    return deep__gpu_check(&gpu->host, cudaGetLastError(), what);
+}
+
+const deep_accelerators deep__cuda_accelerators = {
+    sizeof(deep_accelerators),
+    count,
+    describe,
+    open_device,
+    close_device,
+    alloc,
+    release,
+    upload,
+    download,
+    clear,
+    sync,
+};
