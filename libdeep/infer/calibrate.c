@@ -98,7 +98,7 @@ deep_status deep__calibration_create(deep_calibration *calibration, const deep_m
     const int64_t size = deep_dataset_size(dataset);
     const int64_t pixels = (int64_t)model->arch.input_size * model->arch.input_size;
     const deep_allocator *allocator = &model->context->allocator;
-    *calibration = (deep_calibration){.model = model, .workspace = {.allocator = allocator}};
+    *calibration = (deep_calibration){.model = model, .workspace = {.context = model->context}};
     calibration->images = images > 0 && images < size ? images : size;
     int64_t batch = PIXELS_A_BATCH / pixels < MAX_BATCH ? PIXELS_A_BATCH / pixels : MAX_BATCH;
     if (batch > calibration->images) batch = calibration->images;
@@ -129,7 +129,7 @@ static deep_status run_nodes(const deep_calibration *calibration, float *weights
 {
     void *base[DEEP_SEGMENT_COUNT] = {NULL};
     base[DEEP_SEGMENT_PARAM] = weights;
-    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_IMAGES] = calibration->input;
+    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_IMAGES] = calibration->input; /* the host's memory: quantize.c sees to that */
     return deep__program_run(&calibration->program, &calibration->workspace, base, first, end);
 }
 

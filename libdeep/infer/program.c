@@ -3,28 +3,31 @@
 
 #include "graph/memory_plan.h"
 
+/* A block of at least `wanted` bytes; what it held is lost. */
+static deep_status grow(const deep_context *context, void **block, size_t *bytes, size_t wanted, const char *what)
+{
+    if (*block != NULL && wanted <= *bytes) return DEEP_OK;
+    deep__device_free(context, *block);
+    *block = NULL;
+    *bytes = 0;
+    DEEP_TRY(deep__device_alloc(block, context, wanted, what));
+    *bytes = wanted;
+    return DEEP_OK;
+}
+
 deep_status deep__workspace_reserve(deep_workspace *workspace, size_t arena_bytes, size_t scratch_bytes)
 {
-    if (workspace->arena == NULL || arena_bytes > workspace->arena_bytes) {
-        deep__free(workspace->allocator, workspace->arena);
-        workspace->arena_bytes = 0;
-        DEEP_TRY(deep__alloc(&workspace->arena, workspace->allocator, arena_bytes, 1, "intermediate results"));
-        workspace->arena_bytes = arena_bytes;
-    }
-    if (workspace->scratch == NULL || scratch_bytes > workspace->scratch_bytes) {
-        deep__free(workspace->allocator, workspace->scratch);
-        workspace->scratch_bytes = 0;
-        DEEP_TRY(deep__alloc(&workspace->scratch, workspace->allocator, scratch_bytes, 1, "scratch memory"));
-        workspace->scratch_bytes = scratch_bytes;
-    }
-    return DEEP_OK;
+    DEEP_TRY(grow(workspace->context, &workspace->arena, &workspace->arena_bytes, arena_bytes, "intermediate results"));
+    return grow(workspace->context, &workspace->scratch, &workspace->scratch_bytes, scratch_bytes, "scratch memory");
 }
 
 void deep__workspace_free(deep_workspace *workspace)
 {
-    if (workspace->allocator == NULL) return;
-    deep__free(workspace->allocator, workspace->arena);
-    deep__free(workspace->allocator, workspace->scratch);
+    if (workspace->context == NULL) return;
+    deep__device_free(workspace->context, workspace->arena);
+    deep__device_free(workspace->context, workspace->scratch);
+    for (int32_t i = 0; i < DEEP_GRAPH_INPUTS; ++i)
+        deep__device_free(workspace->context, workspace->inputs[i]);
     *workspace = (deep_workspace){0};
 }
 
@@ -59,6 +62,33 @@ deep_status deep__program_run(const deep_program *program, const deep_workspace 
     base[DEEP_SEGMENT_ARENA] = workspace->arena;
     base[DEEP_SEGMENT_SCRATCH] = workspace->scratch;
     return program->context->backend->plan_run(program->plan, base, first, end);
+}
+
+deep_status deep__workspace_bind(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], int32_t input,
+                                 const void *values, size_t bytes)
+{
+    union {
+        const void *in;
+        void *out;
+    } bound = {values};
+    base[DEEP_SEGMENT_INPUT + input] = bound.out;
+    if (deep__computes_in_host_memory(workspace->context)) return DEEP_OK;
+    DEEP_TRY(grow(workspace->context, &workspace->inputs[input], &workspace->input_bytes[input], bytes, "an input"));
+    base[DEEP_SEGMENT_INPUT + input] = workspace->inputs[input];
+    return deep__upload(workspace->context, workspace->inputs[input], values, bytes);
+}
+
+deep_status deep__program_read(const deep_program *program, const deep_workspace *workspace, deep_value value, void *to,
+                               size_t bytes)
+{
+    return deep__download(program->context, to, deep__program_value(program, workspace, value), bytes);
+}
+
+deep_status deep__program_wait(const deep_program *program)
+{
+    const deep_context *context = program->context;
+    if (deep__computes_in_host_memory(context)) return DEEP_OK;
+    return context->backend->accelerators->sync(context->accelerator);
 }
 
 void *deep__program_value(const deep_program *program, const deep_workspace *workspace, deep_value value)

@@ -6,17 +6,20 @@
  * A network compiled for one batch size and one purpose. It owns its plan but no tensor memory: intermediates live in a workspace,
  * which programs that never run at the same time share.
  */
+#include "backend/device_memory.h"
 #include "backend/registry.h"
 #include "model/model.h"
 #include "nn/network.h"
 
 /* Memory for intermediates and scratch, as large as the largest program that was added. */
 typedef struct deep_workspace {
-    const deep_allocator *allocator;
+    const deep_context *context;
     void *arena;
     void *scratch;
     size_t arena_bytes;
     size_t scratch_bytes;
+    void *inputs[DEEP_GRAPH_INPUTS]; /* where plans do not compute in the host's memory */
+    size_t input_bytes[DEEP_GRAPH_INPUTS];
 } deep_workspace;
 
 /* Grows the workspace; what it held is lost. */
@@ -47,7 +50,18 @@ void deep__program_free(deep_program *program);
 deep_status deep__program_run(const deep_program *program, const deep_workspace *workspace,
                               void *base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end);
 
-/* Where a value of the arena stands. */
+/* Binds a graph input to values of the host's, which stay as they are until the run is over: a plan reads its inputs alone. */
+deep_status deep__workspace_bind(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], int32_t input,
+                                 const void *values, size_t bytes);
+
+/* Copies the first `bytes` of a value of the arena, once what makes it is done. */
+deep_status deep__program_read(const deep_program *program, const deep_workspace *workspace, deep_value value, void *to,
+                               size_t bytes);
+
+/* Waits until what was run is done. */
+deep_status deep__program_wait(const deep_program *program);
+
+/* Where a value of the arena stands; for the host where plans compute in its memory. */
 void *deep__program_value(const deep_program *program, const deep_workspace *workspace, deep_value value);
 
 #endif

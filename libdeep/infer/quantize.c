@@ -253,6 +253,9 @@ deep_status deep_model_quantize(deep_model **out, const deep_model *model, const
     DEEP_TRY(read_options(&options, given));
     DEEP_TRY(deep__model_share(model));
     deep_status status = deep__model_check_float(model, "cannot be quantized again");
+    if (status == DEEP_OK && !deep__computes_in_host_memory(model->context))
+        status = deep__fail(DEEP_ERROR_UNSUPPORTED, "device \"%s\" quantizes no models; \"cpu\" and \"ref\" do",
+                            deep_context_device(model->context));
     if (status == DEEP_OK)
         status =
             options.dtype == DEEP_DTYPE_I8 ? calibrate(out, model, &options) : make_model(out, model, NULL, &options);

@@ -62,7 +62,7 @@ static deep_status set_up(deep_session *session, deep_session_shape shape)
     const size_t runs = (size_t)((shape.batch + together - 1) / together);
     session->images_a_run = shape.batch = together;
     DEEP_TRY(deep__session_program(&session->program, &session->probabilities, session->model, shape));
-    session->own_workspace.allocator = allocator;
+    session->own_workspace.context = session->model->context;
     DEEP_TRY(deep__workspace_reserve(session->workspace, session->program.graph.arena_bytes,
                                      session->program.scratch_bytes));
     if (shape.profile)
@@ -135,21 +135,18 @@ void deep_session_free(deep_session *session)
 static deep_status compute(deep_session *session, const float *input)
 {
     void *base[DEEP_SEGMENT_COUNT] = {NULL};
-    union {
-        const float *in;
-        void *out;
-    } bound = {input}; /* a plan reads its inputs alone */
-    base[DEEP_SEGMENT_PARAM] = session->model->values;
-    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_IMAGES] = bound.out;
+    const size_t bytes = (size_t)session->images_a_run * input_values(session->model) * sizeof *input;
+    DEEP_TRY(deep__model_for_device(session->model, &base[DEEP_SEGMENT_PARAM]));
+    DEEP_TRY(deep__workspace_bind(session->workspace, base, DEEP_INPUT_IMAGES, input, bytes));
     ++session->passes;
     if (session->step_times != NULL) return deep__session_run_steps(session, base);
     return deep__program_run(&session->program, session->workspace, base, 0, session->program.graph.node_count);
 }
 
-static void copy_result(const deep_session *session, deep_value value, int32_t n, float *to)
+static deep_status copy_result(const deep_session *session, deep_value value, int32_t n, float *to)
 {
     const size_t bytes = (size_t)n * (size_t)session->model->arch.classes * sizeof *to;
-    if (to != NULL) memcpy(to, deep__program_value(&session->program, session->workspace, value), bytes);
+    return to == NULL ? DEEP_OK : deep__program_read(&session->program, session->workspace, value, to, bytes);
 }
 
 /* Run after run; a last one that is not full holds beside its images what was there before. */
@@ -167,10 +164,10 @@ static deep_status compute_all(deep_session *session, const float *input, int32_
             run = session->input;
         }
         DEEP_TRY(compute(session, run));
-        copy_result(session, session->program.net.logits, count,
-                    logits == NULL ? NULL : logits + (size_t)done * classes);
-        copy_result(session, session->probabilities, count,
-                    probabilities == NULL ? NULL : probabilities + (size_t)done * classes);
+        DEEP_TRY(copy_result(session, session->program.net.logits, count,
+                             logits == NULL ? NULL : logits + (size_t)done * classes));
+        DEEP_TRY(copy_result(session, session->probabilities, count,
+                             probabilities == NULL ? NULL : probabilities + (size_t)done * classes));
     }
     session->images = n;
     return DEEP_OK;
@@ -232,9 +229,8 @@ deep_status deep_session_layer_read(const deep_session *session, int32_t index, 
     DEEP_REQUIRE(values != NULL, "values is NULL");
     const int64_t wanted = deep__value_elements(info) / session->batch * n;
     DEEP_REQUIRE(count == wanted, "%" PRId64 " values, layer \"%s\" has %" PRId64, count, layer->name, wanted);
-    memcpy(values, deep__program_value(&session->program, session->workspace, layer->value),
-           (size_t)count * sizeof *values);
-    return DEEP_OK;
+    return deep__program_read(&session->program, session->workspace, layer->value, values,
+                              (size_t)count * sizeof *values);
 }
 
 deep_status deep_session_preprocess(const deep_session *session, const deep_image *image, float *input)

@@ -21,6 +21,7 @@ deep_status deep__session_run_steps(deep_session *session, void *base[DEEP_SEGME
     for (int32_t i = 0; i < count; ++i) {
         const double begin = milliseconds();
         DEEP_TRY(deep__program_run(&session->program, session->workspace, base, i, i + 1));
+        DEEP_TRY(deep__program_wait(&session->program));
         session->step_times[i] += milliseconds() - begin;
     }
     return DEEP_OK;

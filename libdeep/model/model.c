@@ -93,8 +93,22 @@ deep_status deep__model_allocate(deep_model *model)
 {
     const deep_allocator *allocator = &model->context->allocator;
     DEEP_TRY(deep__arch_params(&model->params, &model->arch, allocator));
-    DEEP_TRY(deep__alloc(&model->values, allocator, (size_t)model->params.elements, sizeof(float), "weights"));
+    const size_t elements = (size_t)model->params.elements;
+    DEEP_TRY(deep__alloc(&model->values, allocator, elements, sizeof(float), "weights"));
+    model->mirror = deep__mirror(model->context, model->values, elements * sizeof(float));
     return deep__alloc_zero(&model->frozen, allocator, (size_t)model->params.count, 1, "frozen flags");
+}
+
+deep_status deep__model_for_device(const deep_model *model, void **address)
+{
+    union {
+        const deep_model *in;
+        deep_model *out;
+    } cast = {model};                    /* the lock and the mirror are not part of what const promises */
+    pthread_mutex_lock(&cast.out->lock); /* two sessions may be the first to want the weights there */
+    const deep_status status = deep__mirror_for_device(&cast.out->mirror, address);
+    pthread_mutex_unlock(&cast.out->lock);
+    return status;
 }
 
 void deep_model_options_init(deep_model_options *options, size_t size)
@@ -279,6 +293,7 @@ void deep_model_free(deep_model *model)
     deep_classes_free(model->classes);
     deep__arch_params_free(&model->params, allocator);
     deep__free(allocator, model->kernel_dtypes);
+    deep__mirror_free(&model->mirror);
     deep__free(allocator, model->values);
     deep__free(allocator, model->frozen);
     deep__free(allocator, model->metadata);
@@ -443,6 +458,7 @@ static void exchange(deep_model *model, deep_model *fresh)
     model->arch.classes = fresh->arch.classes;
     SWAP(deep_param_list, model->params, fresh->params);
     SWAP(float *, model->values, fresh->values);
+    SWAP(deep_mirror, model->mirror, fresh->mirror);
     SWAP(uint8_t *, model->frozen, fresh->frozen);
 }
 

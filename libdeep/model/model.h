@@ -2,6 +2,7 @@
 #ifndef DEEP_MODEL_MODEL_H
 #define DEEP_MODEL_MODEL_H
 
+#include "backend/device_memory.h"
 #include "base/json.h"
 #include "core/context.h"
 #include "image/preprocess.h"
@@ -18,6 +19,7 @@ struct deep_model {
     deep_classes *classes;
     deep_param_list params;
     float *values;          /* params.elements floats; the padding is 0 */
+    deep_mirror mirror;     /* of the values; while a trainer has the model the device's may be newer */
     uint8_t *kernel_dtypes; /* what arch shows; NULL = all F32 (kernel_dtypes.h) */
     bool packed;            /* the layout of 1x1 kernels among them (layout.h); changed under `lock` */
     uint8_t *frozen;        /* per parameter, 0 or 1 */
@@ -56,6 +58,9 @@ deep_status deep__model_allocate(deep_model *model);
  * a file enter side by side.
  */
 void deep__model_clear_padding(deep_model *model);
+
+/* Where plans find the values. The caller shares the model, or has it alone. */
+deep_status deep__model_for_device(const deep_model *model, void **address);
 
 /* The values of parameter `index`. */
 static inline float *deep__model_values(const deep_model *model, int32_t index)

@@ -69,6 +69,7 @@ static deep_status write_values(deep_model *model, int32_t index, const float *v
     const int64_t bad = deep__param_bad_element(values, spec);
     DEEP_REQUIRE(bad < 0, "%s: value %" PRId64 " is %g", spec->name, bad, (double)values[bad]);
     memcpy(deep__model_values(model, index), values, (size_t)count * sizeof *values);
+    deep__mirror_host_wrote(&model->mirror);
     return DEEP_OK;
 }
 

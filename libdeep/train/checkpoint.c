@@ -168,7 +168,8 @@ deep_status deep__checkpoint_save(const deep_trainer *trainer, const deep_fit_st
     DEEP_TRY(
         deep__alloc_zero(&tensors, allocator, (size_t)trainer->model->params.count + 4, sizeof *tensors, "checkpoint"));
     const int32_t count = list_tensors(tensors, trainer, state);
-    const deep_status status = write_document(trainer, state, path, tensors, count);
+    deep_status status = deep__trainer_for_host(trainer);
+    if (status == DEEP_OK) status = write_document(trainer, state, path, tensors, count);
     deep__free(allocator, tensors);
     return status;
 }
@@ -239,6 +240,8 @@ static deep_status read_document(const deep_safetensors *file, const deep_json *
     DEEP_TRY(
         check_options(deep__json_get(document, "options"), &trainer->options, &trainer->model->context->allocator));
     if (state != NULL) DEEP_TRY(read_state(document, state));
+    DEEP_TRY(deep__trainer_for_host(trainer));
+    deep__trainer_host_wrote(trainer); /* in part, when it fails */
     DEEP_TRY(read_tensors(file, trainer, state, deep__json_get(document, "tensors")));
     trainer->step = step;
     trainer->learning_rate = rate;

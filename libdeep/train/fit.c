@@ -266,13 +266,15 @@ static void judge(fit *f, double loss)
     s->stopped = o->early_stop > 0 && s->epochs_without >= o->early_stop;
 }
 
-static void keep_best(fit *f, double accuracy)
+static deep_status keep_best(fit *f, double accuracy)
 {
     deep_fit_state *s = &f->state;
-    if (s->best == NULL || accuracy <= s->best_accuracy) return;
+    if (s->best == NULL || accuracy <= s->best_accuracy) return DEEP_OK;
+    DEEP_TRY(deep__trainer_for_host(&f->trainer));
     s->best_accuracy = accuracy;
     s->history->best = s->epoch + 1;
     memcpy(s->best, f->model->values, (size_t)f->model->params.elements * sizeof *s->best);
+    return DEEP_OK;
 }
 
 /* Evaluates with exact statistics in the model, keeps the weights if they are the best so far, puts the running ones back. */
@@ -281,8 +283,8 @@ static deep_status judge_epoch(fit *f, deep_epoch *row)
     deep_metrics_summary summary = {.struct_size = sizeof summary};
     if (f->valid != NULL) {
         if (f->statistics.trainer != NULL) DEEP_TRY(deep__statistics_apply(&f->statistics));
-        const deep_status status = validate(f, &summary);
-        if (status == DEEP_OK) keep_best(f, summary.accuracy);
+        deep_status status = validate(f, &summary);
+        if (status == DEEP_OK) status = keep_best(f, summary.accuracy);
         deep__statistics_restore(&f->statistics);
         DEEP_TRY(status);
         row->has_valid = 1;
@@ -332,7 +334,9 @@ static deep_status finish(fit *f)
 {
     deep_fit_state *s = &f->state;
     if (s->best != NULL && s->history->best > 0) {
+        DEEP_TRY(deep__trainer_for_host(&f->trainer));
         memcpy(f->model->values, s->best, (size_t)f->model->params.elements * sizeof *s->best);
+        deep__trainer_host_wrote(&f->trainer);
         return DEEP_OK;
     }
     s->history->best = s->history->count;
@@ -387,6 +391,8 @@ deep_status deep_model_fit(deep_model *model, const deep_dataset *train, const d
     if (status == DEEP_OK) status = deep__history_create(&f.state.history, &model->context->allocator);
     if (status == DEEP_OK) status = run(&f);
     if (status == DEEP_OK) f.statistics.swapped = false; /* the exact statistics stay */
+    const deep_status brought = deep__trainer_for_host(&f.trainer);
+    if (status == DEEP_OK) status = brought;
     release(&f);
     deep__model_disown(model);
     const bool wanted = history != NULL && (status == DEEP_OK || status == DEEP_ERROR_CANCELLED);

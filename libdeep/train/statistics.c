@@ -67,6 +67,7 @@ static deep_status allocate(deep_statistics *s)
     const size_t channels = (size_t)s->channels;
     DEEP_TRY(deep__alloc(&s->mean, allocator, channels, sizeof *s->mean, "statistics"));
     DEEP_TRY(deep__alloc(&s->square, allocator, channels, sizeof *s->square, "statistics"));
+    DEEP_TRY(deep__alloc(&s->site, allocator, channels, 2 * sizeof *s->site, "statistics"));
     return deep__alloc(&s->running, allocator, channels, 2 * sizeof *s->running, "statistics");
 }
 
@@ -103,29 +104,35 @@ void deep__statistics_free(deep_statistics *statistics)
     deep__loader_free(statistics->loader);
     deep__program_free(&statistics->program);
     deep__free(allocator, statistics->running);
+    deep__free(allocator, statistics->site);
     deep__free(allocator, statistics->square);
     deep__free(allocator, statistics->mean);
     deep__free(allocator, statistics->images);
     *statistics = (deep_statistics){0};
 }
 
-static const float *site_value(const deep_statistics *s, deep_value value)
+/* A vector of the batch's into `to`. */
+static deep_status read_site(const deep_statistics *s, deep_value value, float *to, int64_t channels)
 {
-    return deep__program_value(&s->program, &s->trainer->workspace, value);
+    return deep__program_read(&s->program, &s->trainer->workspace, value, to, (size_t)channels * sizeof *to);
 }
 
-static void add_batch(deep_statistics *s, double weight)
+static deep_status add_batch(deep_statistics *s, double weight)
 {
     double *sum = s->mean, *square = s->square;
     for (int32_t i = 0; i < s->program.net.norm_count; ++i) {
         const deep_norm_site *site = &s->program.net.norms[i];
-        const float *mean = site_value(s, site->mean), *variance = site_value(s, site->variance);
-        for (int64_t channels = site_channels(s, i), c = 0; c < channels; ++c) {
+        const int64_t channels = site_channels(s, i);
+        float *mean = s->site, *variance = mean + channels;
+        DEEP_TRY(read_site(s, site->mean, mean, channels));
+        DEEP_TRY(read_site(s, site->variance, variance, channels));
+        for (int64_t c = 0; c < channels; ++c) {
             const double m = (double)mean[c];
             *sum++ += weight * m;
             *square++ += weight * ((double)variance[c] + m * m);
         }
     }
+    return DEEP_OK;
 }
 
 static deep_status pool(deep_statistics *s)
@@ -142,14 +149,12 @@ static deep_status pool(deep_statistics *s)
         DEEP_TRY(deep__loader_next(s->loader, &input, &labels, &n));
         if (n == 0) return DEEP_OK;
         void *base[DEEP_SEGMENT_COUNT] = {NULL};
-        union {
-            const void *in;
-            void *out;
-        } images = {input};
-        base[DEEP_SEGMENT_PARAM] = s->trainer->model->values;
-        base[DEEP_SEGMENT_INPUT + DEEP_INPUT_IMAGES] = images.out;
+        const int64_t side = s->trainer->model->arch.input_size;
+        const size_t values = (size_t)n * (size_t)(side * side * 3);
+        DEEP_TRY(deep__model_for_device(s->trainer->model, &base[DEEP_SEGMENT_PARAM]));
+        DEEP_TRY(deep__workspace_bind(&s->trainer->workspace, base, DEEP_INPUT_IMAGES, input, values * sizeof *input));
         DEEP_TRY(deep__program_run(&s->program, &s->trainer->workspace, base, 0, s->program.graph.node_count));
-        add_batch(s, weight);
+        DEEP_TRY(add_batch(s, weight));
     }
 }
 
@@ -195,8 +200,10 @@ deep_status deep__statistics_apply(deep_statistics *s)
         DEEP_TRY(pool(s));
         s->step = s->trainer->step;
     }
+    DEEP_TRY(deep__trainer_for_host(s->trainer));
     keep_running(s);
     write_exact(s);
+    deep__trainer_host_wrote(s->trainer);
     s->swapped = true;
     return DEEP_OK;
 }
@@ -211,5 +218,6 @@ void deep__statistics_restore(deep_statistics *s)
         memcpy(model_variance(s, i), from + channels, channels * sizeof *from);
         from += 2 * channels;
     }
+    deep__trainer_host_wrote(s->trainer);
     s->swapped = false;
 }

@@ -19,6 +19,7 @@ typedef struct deep_statistics {
     double *square;   /* likewise, mean of squares */
     int64_t step;     /* of the trainer's, whose weights were pooled; -1 = none yet */
     float *running; /* the training's own while exact ones stand in the model: each site's means, then its variances */
+    float *site;    /* mean and variance of one site in one batch, with room for all */
     bool swapped;
 } deep_statistics;
 

@@ -30,6 +30,8 @@ struct deep_trainer {
     float *gradients;           /* as the model's values */
     float *slots;               /* slot_count times the same */
     float *class_weights;       /* per class */
+    deep_mirror gradient_mirror;
+    deep_mirror slot_mirror;
     int32_t slot_count;
     int64_t step;         /* updates done */
     double learning_rate; /* of the next update */
@@ -39,6 +41,12 @@ struct deep_trainer {
 /* Everything of deep_trainer_create() but taking the model; `options` are complete. */
 deep_status deep__trainer_init(deep_trainer *trainer, deep_model *model, const deep_fit_options *options);
 void deep__trainer_release(deep_trainer *trainer);
+
+/* Brings weights and slots to the host's memory, where they may be older than what plans have computed. */
+deep_status deep__trainer_for_host(const deep_trainer *trainer);
+
+/* To be called after the host has changed them there. */
+void deep__trainer_host_wrote(deep_trainer *trainer);
 
 /* Compiles the step for program->batch images; free program->program also after a failure. */
 deep_status deep__step_build(deep_step_program *program, const deep_trainer *trainer);

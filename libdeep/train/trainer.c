@@ -17,6 +17,8 @@ static deep_status allocate(deep_trainer *trainer)
     DEEP_TRY(deep__alloc(&trainer->slots, allocator, slots, sizeof(float), "optimizer slots"));
     deep__zero_fill(trainer->model->context, trainer->gradients, elements * sizeof(float));
     deep__zero_fill(trainer->model->context, trainer->slots, slots * sizeof(float));
+    trainer->gradient_mirror = deep__mirror(trainer->model->context, trainer->gradients, elements * sizeof(float));
+    trainer->slot_mirror = deep__mirror(trainer->model->context, trainer->slots, slots * sizeof(float));
     DEEP_TRY(deep__alloc(&trainer->class_weights, allocator, classes, sizeof(float), "class weights"));
     for (size_t c = 0; c < classes; ++c)
         trainer->class_weights[c] = 1;
@@ -26,7 +28,7 @@ static deep_status allocate(deep_trainer *trainer)
 deep_status deep__trainer_init(deep_trainer *trainer, deep_model *model, const deep_fit_options *options)
 {
     *trainer = (deep_trainer){.model = model, .options = *options, .learning_rate = options->learning_rate};
-    trainer->workspace.allocator = &model->context->allocator;
+    trainer->workspace.context = model->context;
     DEEP_TRY(deep__model_check_float(model, "cannot be trained"));
     return allocate(trainer);
 }
@@ -37,6 +39,8 @@ void deep__trainer_release(deep_trainer *trainer)
     for (int32_t i = 0; i < DEEP_STEP_PROGRAMS; ++i)
         if (trainer->programs[i].batch != 0) deep__program_free(&trainer->programs[i].program);
     deep__workspace_free(&trainer->workspace);
+    deep__mirror_free(&trainer->slot_mirror);
+    deep__mirror_free(&trainer->gradient_mirror);
     deep__free(allocator, trainer->class_weights);
     deep__free(allocator, trainer->slots);
     deep__free(allocator, trainer->gradients);
@@ -71,6 +75,8 @@ void deep_trainer_free(deep_trainer *trainer)
 {
     if (trainer == NULL) return;
     deep_model *model = trainer->model;
+    if (deep__trainer_for_host(trainer) != DEEP_OK)
+        deep__log(&model->context->logger, DEEP_LOG_ERROR, "the trained weights are lost: %s", deep_last_error());
     deep__trainer_release(trainer);
     if (trainer->owns_model) deep__model_disown(model);
     deep__free(&model->context->allocator, trainer);
@@ -78,12 +84,36 @@ void deep_trainer_free(deep_trainer *trainer)
 
 /* ---- steps ---- */
 
-static void bind(const deep_trainer *trainer, void *base[DEEP_SEGMENT_COUNT])
+static deep_status bind(deep_trainer *trainer, void *base[DEEP_SEGMENT_COUNT])
 {
-    base[DEEP_SEGMENT_PARAM] = trainer->model->values;
-    base[DEEP_SEGMENT_GRAD] = trainer->gradients;
-    base[DEEP_SEGMENT_SLOT] = trainer->slots;
-    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_CLASS_WEIGHTS] = trainer->class_weights;
+    const size_t classes = (size_t)trainer->model->arch.classes;
+    DEEP_TRY(deep__mirror_for_device(&trainer->model->mirror, &base[DEEP_SEGMENT_PARAM]));
+    DEEP_TRY(deep__mirror_for_device(&trainer->gradient_mirror, &base[DEEP_SEGMENT_GRAD]));
+    DEEP_TRY(deep__mirror_for_device(&trainer->slot_mirror, &base[DEEP_SEGMENT_SLOT]));
+    return deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_CLASS_WEIGHTS, trainer->class_weights,
+                                classes * sizeof *trainer->class_weights);
+}
+
+/* Where values stand is not part of what const promises. */
+static deep_trainer *mutable(const deep_trainer *trainer)
+{
+    union {
+        const deep_trainer *in;
+        deep_trainer *out;
+    } cast = {trainer};
+    return cast.out;
+}
+
+deep_status deep__trainer_for_host(const deep_trainer *trainer)
+{
+    DEEP_TRY(deep__mirror_for_host(&trainer->model->mirror));
+    return deep__mirror_for_host(&mutable(trainer)->slot_mirror);
+}
+
+void deep__trainer_host_wrote(deep_trainer *trainer)
+{
+    deep__mirror_host_wrote(&trainer->model->mirror);
+    deep__mirror_host_wrote(&trainer->slot_mirror);
 }
 
 static deep_status check_batch(const deep_trainer *trainer, const float *input, const int32_t *labels, int32_t n)
@@ -102,8 +132,9 @@ static deep_status check_batch(const deep_trainer *trainer, const float *input, 
 
 static deep_status read_result(const deep_trainer *trainer, const deep_step_program *p, deep_step *out)
 {
-    const float *loss = deep__program_value(&p->program, &trainer->workspace, p->result);
-    const float *norm = deep__program_value(&p->program, &trainer->workspace, p->norm);
+    float loss[2], norm[2];
+    DEEP_TRY(deep__program_read(&p->program, &trainer->workspace, p->result, loss, sizeof loss));
+    DEEP_TRY(deep__program_read(&p->program, &trainer->workspace, p->norm, norm, sizeof norm));
     deep_step result = {
         .loss = (double)loss[0], .correct = (int64_t)loss[1], .gradient_norm = (double)norm[0], .step = trainer->step};
     if (out != NULL) DEEP_TRY(deep__result_write(out, sizeof result, &result, sizeof result, "deep_step"));
@@ -120,17 +151,16 @@ deep_status deep_trainer_gradients(deep_trainer *trainer, const float *input, co
     deep_step_program *p;
     trainer->current = NULL;
     DEEP_TRY(deep__step_program(&p, trainer, n));
-    int64_t counter[2] = {(int64_t)trainer->options.seed, trainer->step};
+    const int64_t counter[2] = {(int64_t)trainer->options.seed, trainer->step};
+    const int64_t side = trainer->model->arch.input_size;
+    const size_t values = (size_t)n * (size_t)(side * side * 3);
     void *base[DEEP_SEGMENT_COUNT] = {NULL};
-    union {
-        const void *in;
-        void *out;
-    } images = {input}, classes = {labels}; /* a plan reads its inputs alone */
-    bind(trainer, base);
-    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_IMAGES] = images.out;
-    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_LABELS] = classes.out;
-    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_COUNTER] = counter;
+    DEEP_TRY(bind(trainer, base));
+    DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_IMAGES, input, values * sizeof *input));
+    DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_LABELS, labels, (size_t)n * sizeof *labels));
+    DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_COUNTER, counter, sizeof counter));
     DEEP_TRY(deep__program_run(&p->program, &trainer->workspace, base, 0, p->update_begin));
+    deep__mirror_device_wrote(&trainer->gradient_mirror);
     DEEP_TRY(read_result(trainer, p, result));
     trainer->current = p;
     return DEEP_OK;
@@ -148,9 +178,11 @@ deep_status deep_trainer_apply(deep_trainer *trainer)
     hyper[DEEP_HYPER_RATE] = (float)rate;
     hyper[DEEP_HYPER_ADAM_RATE] = (float)(rate * sqrt(1 - pow(o->beta2, t)) / (1 - pow(o->beta1, t)));
     void *base[DEEP_SEGMENT_COUNT] = {NULL};
-    bind(trainer, base);
-    base[DEEP_SEGMENT_INPUT + DEEP_INPUT_HYPER] = hyper;
+    DEEP_TRY(bind(trainer, base));
+    DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_HYPER, hyper, sizeof hyper));
     DEEP_TRY(deep__program_run(&p->program, &trainer->workspace, base, p->update_begin, p->program.graph.node_count));
+    deep__mirror_device_wrote(&trainer->model->mirror);
+    deep__mirror_device_wrote(&trainer->slot_mirror);
     trainer->current = NULL;
     trainer->step++;
     return DEEP_OK;
@@ -174,6 +206,8 @@ deep_status deep_trainer_gradient(deep_trainer *trainer, int32_t index, float **
     const deep_param_spec *spec = &params->specs[index];
     const bool trainable =
         !trainer->model->frozen[index] && spec->role != DEEP_ROLE_MEAN && spec->role != DEEP_ROLE_VARIANCE;
+    DEEP_TRY(deep__mirror_for_host(&trainer->gradient_mirror));
+    deep__mirror_host_wrote(&trainer->gradient_mirror); /* as the caller may */
     *values = trainable ? trainer->gradients + spec->offset : NULL;
     *count = spec->elements;
     return DEEP_OK;

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backend/device_memory.h"
+
+#include <string.h>
+
+bool deep__computes_in_host_memory(const deep_context *context)
+{
+    return context->accelerator == NULL;
+}
+
+deep_status deep__device_alloc(void **out, const deep_context *context, size_t bytes, const char *what)
+{
+    if (deep__computes_in_host_memory(context)) return deep__alloc(out, &context->allocator, bytes, 1, what);
+    const deep_status status = context->backend->accelerators->alloc(context->accelerator, out, bytes);
+    return status == DEEP_OK ? DEEP_OK : deep__fail_within(status, what);
+}
+
+void deep__device_free(const deep_context *context, void *memory)
+{
+    if (deep__computes_in_host_memory(context))
+        deep__free(&context->allocator, memory);
+    else
+        context->backend->accelerators->free(context->accelerator, memory);
+}
+
+deep_status deep__upload(const deep_context *context, void *to, const void *from, size_t bytes)
+{
+    if (!deep__computes_in_host_memory(context))
+        return context->backend->accelerators->upload(context->accelerator, to, from, bytes);
+    if (to != from) memcpy(to, from, bytes);
+    return DEEP_OK;
+}
+
+deep_status deep__download(const deep_context *context, void *to, const void *from, size_t bytes)
+{
+    if (!deep__computes_in_host_memory(context))
+        return context->backend->accelerators->download(context->accelerator, to, from, bytes);
+    if (to != from) memcpy(to, from, bytes);
+    return DEEP_OK;
+}
+
+/* ---- mirrors ---- */
+
+deep_mirror deep__mirror(const deep_context *context, void *host, size_t bytes)
+{
+    return (deep_mirror){context, host, NULL, bytes, DEEP_HOST_NEWER};
+}
+
+void deep__mirror_free(deep_mirror *mirror)
+{
+    if (mirror->device != NULL) deep__device_free(mirror->context, mirror->device);
+    *mirror = (deep_mirror){0};
+}
+
+deep_status deep__mirror_for_device(deep_mirror *mirror, void **address)
+{
+    *address = mirror->host;
+    if (deep__computes_in_host_memory(mirror->context)) return DEEP_OK;
+    if (mirror->device == NULL)
+        DEEP_TRY(deep__device_alloc(&mirror->device, mirror->context, mirror->bytes, "weights on the device"));
+    if (mirror->state == DEEP_HOST_NEWER)
+        DEEP_TRY(deep__upload(mirror->context, mirror->device, mirror->host, mirror->bytes));
+    if (mirror->state == DEEP_HOST_NEWER) mirror->state = DEEP_ALIKE;
+    *address = mirror->device;
+    return DEEP_OK;
+}
+
+deep_status deep__mirror_for_host(deep_mirror *mirror)
+{
+    if (mirror->state != DEEP_DEVICE_NEWER) return DEEP_OK;
+    DEEP_TRY(deep__download(mirror->context, mirror->host, mirror->device, mirror->bytes));
+    mirror->state = DEEP_ALIKE;
+    return DEEP_OK;
+}
+
+void deep__mirror_host_wrote(deep_mirror *mirror)
+{
+    mirror->state = DEEP_HOST_NEWER;
+}
+
+void deep__mirror_device_wrote(deep_mirror *mirror)
+{
+    if (mirror->device != NULL) mirror->state = DEEP_DEVICE_NEWER;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The library on a device whose memory the host cannot touch (shim_accelerator.c): models, sessions and trainers give what
+ * they give on `ref`.
+ */
+#define _XOPEN_SOURCE 700 /* setenv, nftw */
+#include "scratch.h"
+#include "test.h"
+
+#include <deep/deep.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZE = 71, BATCH = 3, CLASSES = 4, VALUES = SIZE * SIZE * 3, STEPS = 3 };
+
+static float input[BATCH * VALUES];
+static const int32_t labels[BATCH] = {0, 3, 1};
+
+static void setup(void)
+{
+    for (int i = 0; i < BATCH * VALUES; ++i)
+        input[i] = sinf((float)i * 0.37F) * (float)(1 + i % 7) / 7;
+    unsetenv("FAKE_GPUS");
+    unsetenv("FAKE_GPU_BYTES");
+}
+
+static deep_context *open_context(const char *device)
+{
+    deep_context *context;
+    const deep_context_options options = {DEEP_CONTEXT_OPTIONS_INIT, .threads = 1, .device = device};
+    assert_ok(deep_context_create(&context, &options));
+    ck_assert_str_eq(deep_context_device(context), device);
+    return context;
+}
+
+static deep_model *new_model(deep_context *context)
+{
+    deep_model *model;
+    const deep_model_options options = {DEEP_MODEL_OPTIONS_INIT,
+                                        .architecture = "xception-small",
+                                        .input_size = SIZE,
+                                        .class_count = CLASSES,
+                                        .head = DEEP_HEAD_SERVICE,
+                                        .dropout = 0.3,
+                                        .middle_blocks = 1,
+                                        .width = 0.1,
+                                        .seed = 5};
+    assert_ok(deep_model_create(&model, context, &options));
+    return model;
+}
+
+static void predict(const deep_model *model, float *probabilities)
+{
+    deep_session *session;
+    const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .batch = BATCH};
+    assert_ok(deep_session_create(&session, model, &options));
+    assert_ok(deep_session_run(session, input, BATCH, NULL, probabilities));
+    deep_session_free(session);
+}
+
+static void assert_alike(const float *a, const float *b, int64_t count, double most, const char *what)
+{
+    double largest = 0, worst = 0;
+    for (int64_t i = 0; i < count; ++i) {
+        if (fabs((double)b[i]) > largest) largest = fabs((double)b[i]);
+        if (!(fabs((double)a[i] - (double)b[i]) <= worst)) worst = fabs((double)a[i] - (double)b[i]);
+    }
+    ck_assert_msg(worst <= most * largest, "%s: differ by %.3g of %.3g", what, worst, largest);
+}
+
+/* ---- inference ---- */
+
+START_TEST(a_session_predicts_what_the_reference_does)
+{
+    float here[BATCH * CLASSES], there[BATCH * CLASSES];
+    deep_context *device = open_context("cuda"), *host = open_context("ref");
+    deep_model *on_device = new_model(device), *on_host = new_model(host);
+    predict(on_device, there);
+    predict(on_host, here);
+    assert_alike(there, here, BATCH * CLASSES, 1e-5, "probabilities");
+    predict(on_device, there); /* with weights that are there already */
+    assert_alike(there, here, BATCH * CLASSES, 1e-5, "probabilities of the second session");
+    deep_model_free(on_host);
+    deep_model_free(on_device);
+    deep_context_free(host);
+    deep_context_free(device);
+}
+END_TEST
+
+START_TEST(a_parameter_that_is_written_counts)
+{
+    float before[BATCH * CLASSES], after[BATCH * CLASSES], bias[CLASSES] = {3, 0, 0, 0}, read[CLASSES];
+    deep_context *device = open_context("cuda");
+    deep_model *model = new_model(device);
+    const int32_t index = deep_model_param_count(model) - 1; /* the last layer's bias */
+    predict(model, before);
+    assert_ok(deep_model_param_write(model, index, bias, CLASSES));
+    predict(model, after);
+    assert_ok(deep_model_param_read(model, index, read, CLASSES));
+    ck_assert_mem_eq(read, bias, sizeof bias);
+    ck_assert_float_gt(after[0], before[0] * 1.5F);
+    deep_model_free(model);
+    deep_context_free(device);
+}
+END_TEST
+
+START_TEST(layers_are_read_from_the_device)
+{
+    static float here[BATCH * 128 * 128], there[BATCH * 128 * 128];
+    const char *const devices[] = {"ref", "cuda"};
+    int64_t count = 0;
+    for (int d = 0; d < 2; ++d) {
+        deep_context *context = open_context(devices[d]);
+        deep_model *model = new_model(context);
+        deep_session *session;
+        deep_layer layer = {.struct_size = sizeof layer};
+        const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .batch = BATCH, .layers = 1, .profile = 1};
+        assert_ok(deep_session_create(&session, model, &options));
+        assert_ok(deep_session_run(session, input, BATCH, NULL, NULL));
+        assert_ok(deep_session_layer_info(session, 3, &layer));
+        count = BATCH;
+        for (int32_t axis = 0; axis < layer.rank; ++axis)
+            count *= layer.shape[axis];
+        ck_assert_int_le(count, BATCH * 128 * 128);
+        assert_ok(deep_session_layer_read(session, 3, BATCH, d == 0 ? here : there, count));
+        deep_session_free(session);
+        deep_model_free(model);
+        deep_context_free(context);
+    }
+    assert_alike(there, here, count, 1e-5, "a layer");
+}
+END_TEST
+
+/* ---- training ---- */
+
+typedef struct trained {
+    deep_context *context;
+    deep_model *model;
+    deep_trainer *trainer;
+    double loss[STEPS];
+} trained;
+
+static trained open_trainer(const char *device)
+{
+    trained t = {.context = open_context(device)};
+    const deep_fit_options options = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH, .seed = 2, .l2 = 1e-4, .clip_norm = 1};
+    t.model = new_model(t.context);
+    assert_ok(deep_trainer_create(&t.trainer, t.model, &options));
+    return t;
+}
+
+static void take_steps(trained *t, int first, int end)
+{
+    for (int i = first; i < end; ++i) {
+        deep_step step = {.struct_size = sizeof step};
+        assert_ok(deep_trainer_step(t->trainer, input, labels, BATCH - i % 2, &step)); /* two sizes of batches */
+        t->loss[i] = step.loss;
+    }
+}
+
+static void close_trainer(trained *t)
+{
+    deep_trainer_free(t->trainer);
+    deep_model_free(t->model);
+    deep_context_free(t->context);
+}
+
+static void assert_same_weights(const deep_model *a, const deep_model *b, double most)
+{
+    static float here[1 << 20], there[1 << 20];
+    for (int32_t i = 0; i < deep_model_param_count(a); ++i) {
+        deep_param param = {.struct_size = sizeof param};
+        int64_t count = 1;
+        assert_ok(deep_model_param_info(a, i, &param));
+        for (int32_t axis = 0; axis < param.rank; ++axis)
+            count *= param.shape[axis];
+        ck_assert_int_le(count, 1 << 20);
+        assert_ok(deep_model_param_read(a, i, here, count));
+        assert_ok(deep_model_param_read(b, i, there, count));
+        assert_alike(here, there, count, most, param.name);
+    }
+}
+
+START_TEST(training_steps_are_the_references)
+{
+    trained device = open_trainer("cuda"), host = open_trainer("ref");
+    take_steps(&device, 0, STEPS);
+    take_steps(&host, 0, STEPS);
+    for (int i = 0; i < STEPS; ++i)
+        ck_assert_msg(fabs(device.loss[i] - host.loss[i]) <= 1e-4 * host.loss[i], "step %d: loss %.9g, not %.9g", i + 1,
+                      device.loss[i], host.loss[i]);
+    deep_trainer_free(device.trainer);
+    deep_trainer_free(host.trainer);
+    device.trainer = host.trainer = NULL;
+    float there[BATCH * CLASSES], here[BATCH * CLASSES];
+    predict(device.model, there);
+    predict(host.model, here);
+    assert_alike(there, here, BATCH * CLASSES, 1e-2, "probabilities after training");
+    close_trainer(&host);
+    close_trainer(&device);
+}
+END_TEST
+
+START_TEST(gradients_can_be_read_and_changed)
+{
+    trained t = open_trainer("cuda");
+    float *values;
+    int64_t count;
+    assert_ok(deep_trainer_gradients(t.trainer, input, labels, BATCH, NULL));
+    const int32_t last = deep_model_param_count(t.model) - 1;
+    for (int32_t i = 0; i <= last; ++i) {
+        double size = 0;
+        assert_ok(deep_trainer_gradient(t.trainer, i, &values, &count));
+        for (int64_t k = 0; k < count && values != NULL; ++k) {
+            size += fabs((double)values[k]);
+            if (i != last) values[k] = 0;
+        }
+        if (i == last) ck_assert_double_gt(size, 0);
+    }
+    float before[CLASSES], after[CLASSES];
+    assert_ok(
+        deep_trainer_apply(t.trainer)); /* changes the last bias alone, but for what L2 and Adam's zeros do not do */
+    deep_trainer_free(t.trainer);
+    t.trainer = NULL;
+    deep_model *fresh = new_model(t.context);
+    assert_ok(deep_model_param_read(fresh, last, before, CLASSES));
+    assert_ok(deep_model_param_read(t.model, last, after, CLASSES));
+    ck_assert_mem_ne(before, after, sizeof before);
+    float old[8192], new[8192];
+    deep_param param = {.struct_size = sizeof param};
+    assert_ok(deep_model_param_info(fresh, 0, &param));
+    const int64_t first = param.shape[0] * param.shape[1] * param.shape[2] * param.shape[3];
+    ck_assert_int_le(first, 8192);
+    assert_ok(deep_model_param_read(fresh, 0, old, first));
+    assert_ok(deep_model_param_read(t.model, 0, new, first));
+    ck_assert_mem_eq(old, new, (size_t)first * sizeof *old);
+    deep_model_free(fresh);
+    close_trainer(&t);
+}
+END_TEST
+
+START_TEST(a_checkpoint_brings_back_what_was_on_the_device)
+{
+    scratch folder;
+    scratch_make(&folder);
+    char path[8192];
+    snprintf(path, sizeof path, "%.4000s/checkpoint", folder.root);
+    trained whole = open_trainer("cuda"), first = open_trainer("cuda"), second = open_trainer("cuda");
+    take_steps(&whole, 0, STEPS);
+    take_steps(&first, 0, 1);
+    assert_ok(deep_trainer_save(first.trainer, path));
+    take_steps(&second, 0, 1); /* weights and slots that must go */
+    assert_ok(deep_trainer_load(second.trainer, path));
+    take_steps(&second, 1, STEPS);
+    for (int i = 1; i < STEPS; ++i)
+        ck_assert_double_eq(second.loss[i], whole.loss[i]);
+    deep_trainer_free(second.trainer);
+    deep_trainer_free(whole.trainer);
+    second.trainer = whole.trainer = NULL;
+    assert_same_weights(second.model, whole.model, 0);
+    close_trainer(&second);
+    close_trainer(&first);
+    close_trainer(&whole);
+    scratch_remove(&folder);
+}
+END_TEST
+
+/* ---- what does not work ---- */
+
+START_TEST(too_little_memory_says_how_much)
+{
+    setenv("FAKE_GPU_BYTES", "300000", 1);
+    deep_context *context = open_context("cuda");
+    deep_model *model = new_model(context);
+    deep_trainer *trainer;
+    const deep_fit_options options = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH};
+    assert_status(deep_trainer_create(&trainer, model, &options), DEEP_ERROR_OUT_OF_MEMORY);
+    const char *text = deep_last_error();
+    ck_assert_msg(strstr(text, "out of GPU memory: ") != NULL && strstr(text, " wanted, 300000 free") != NULL, "%s",
+                  text);
+    deep_model_free(model);
+    deep_context_free(context);
+}
+END_TEST
+
+START_TEST(what_the_device_cannot_is_said)
+{
+    deep_context *context = open_context("cuda");
+    deep_model *model = new_model(context), *quantized;
+    deep_trainer *trainer;
+    const deep_fit_options options = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH, .dtype = DEEP_DTYPE_BF16};
+    assert_status(deep_trainer_create(&trainer, model, &options), DEEP_ERROR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(deep_last_error(), "the cuda backend has no "));
+    const deep_quantize_options bf16 = {DEEP_QUANTIZE_OPTIONS_INIT, .dtype = DEEP_DTYPE_BF16};
+    assert_status(deep_model_quantize(&quantized, model, &bf16), DEEP_ERROR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(deep_last_error(), "device \"cuda\" quantizes no models"));
+    deep_model_free(model);
+    deep_context_free(context);
+}
+END_TEST
+
+START_TEST(devices_are_counted_from_0)
+{
+    deep_context *context;
+    deep_context_options options = {DEEP_CONTEXT_OPTIONS_INIT, .device = "cuda:1"};
+    assert_status(deep_context_create(&context, &options), DEEP_ERROR_DEVICE);
+    ck_assert_str_eq(deep_last_error(), "device \"cuda:1\": there are 1 GPUs, counted from 0");
+    setenv("FAKE_GPUS", "2", 1);
+    deep_context_free(open_context("cuda:1"));
+    deep_device device = {.struct_size = sizeof device};
+    ck_assert_int_eq(deep_device_count(), 4);
+    assert_ok(deep_device_info(3, &device));
+    ck_assert_str_eq(device.name, "cuda:1");
+    ck_assert_int_eq(device.available, 1);
+    setenv("FAKE_GPUS", "0", 1);
+    options.device = "cuda";
+    assert_status(deep_context_create(&context, &options), DEEP_ERROR_DEVICE);
+    ck_assert_str_eq(deep_last_error(), "device \"cuda\": no NVIDIA GPU: there are to be none");
+}
+END_TEST
+
+START_TEST(auto_takes_the_device_when_there_is_one)
+{
+    deep_context *context;
+    assert_ok(deep_context_create(&context, NULL));
+    ck_assert_str_eq(deep_context_device(context), "cuda");
+    deep_context_free(context);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+    Suite *suite = suite_create("device");
+    TCase *tests = tcase_create("device");
+    tcase_set_timeout(tests, 120);
+    tcase_add_checked_fixture(tests, setup, NULL);
+    tcase_add_test(tests, a_session_predicts_what_the_reference_does);
+    tcase_add_test(tests, a_parameter_that_is_written_counts);
+    tcase_add_test(tests, layers_are_read_from_the_device);
+    tcase_add_test(tests, training_steps_are_the_references);
+    tcase_add_test(tests, gradients_can_be_read_and_changed);
+    tcase_add_test(tests, a_checkpoint_brings_back_what_was_on_the_device);
+    tcase_add_test(tests, too_little_memory_says_how_much);
+    tcase_add_test(tests, what_the_device_cannot_is_said);
+    tcase_add_test(tests, devices_are_counted_from_0);
+    tcase_add_test(tests, auto_takes_the_device_when_there_is_one);
+    suite_add_tcase(suite, tests);
+    return suite;
+}
