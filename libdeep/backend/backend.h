@@ -54,6 +54,7 @@ typedef struct deep_accelerators {
     /* 256-byte aligned. DEEP_ERROR_OUT_OF_MEMORY says how many bytes were wanted and how many are free. */
     deep_status (*alloc)(deep_accelerator *accelerator, void **out, size_t bytes);
     void (*free)(deep_accelerator *accelerator, void *memory);
+    size_t (*free_bytes)(deep_accelerator *accelerator);
 
     deep_status (*upload)(deep_accelerator *accelerator, void *to, const void *from, size_t bytes);
     deep_status (*download)(deep_accelerator *accelerator, void *to, const void *from, size_t bytes);

@@ -57,7 +57,8 @@ deep_status deep__mirror_for_device(deep_mirror *mirror, void **address)
     *address = mirror->host;
     if (deep__computes_in_host_memory(mirror->context)) return DEEP_OK;
     if (mirror->device == NULL)
-        DEEP_TRY(deep__device_alloc(&mirror->device, mirror->context, mirror->bytes, "weights on the device"));
+        DEEP_TRY(deep__device_alloc(&mirror->device, mirror->context, mirror->bytes,
+                                    "weights, gradients or slots on the device"));
     if (mirror->state == DEEP_HOST_NEWER)
         DEEP_TRY(deep__upload(mirror->context, mirror->device, mirror->host, mirror->bytes));
     if (mirror->state == DEEP_HOST_NEWER) mirror->state = DEEP_ALIKE;

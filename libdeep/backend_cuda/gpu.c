@@ -157,22 +157,28 @@ static deep_status open_device(deep_accelerator **out, int32_t index, const deep
 
 /* ---- memory ---- */
 
-static deep_status alloc(deep_accelerator *gpu, void **out, size_t bytes)
+static size_t free_bytes(deep_accelerator *gpu)
 {
     int32_t before;
     size_t left = 0, all = 0;
+    if (deep__accelerator_enter(gpu, &before) != DEEP_OK) return 0;
+    cudaMemGetInfo(&left, &all);
+    deep__accelerator_leave(gpu, before);
+    return left;
+}
+
+static deep_status alloc(deep_accelerator *gpu, void **out, size_t bytes)
+{
+    int32_t before;
     *out = NULL;
     DEEP_TRY(deep__accelerator_enter(gpu, &before));
     const cudaError_t error = cudaMalloc(out, bytes == 0 ? 1 : bytes);
-    if (error != cudaSuccess) {
-        cudaGetLastError(); /* it is told below, and would be told again by the next kernel */
-        cudaMemGetInfo(&left, &all);
-    }
+    if (error != cudaSuccess) cudaGetLastError(); /* it is told below, and would be told again by the next kernel */
     deep__accelerator_leave(gpu, before);
     if (error == cudaSuccess) return DEEP_OK;
     if (error != cudaErrorMemoryAllocation) return deep__gpu_check(&gpu->host, error, "allocating");
     char text[128];
-    snprintf(text, sizeof text, "out of GPU memory: %zu bytes wanted, %zu free", bytes, left);
+    snprintf(text, sizeof text, "out of GPU memory: %zu bytes wanted, %zu free", bytes, free_bytes(gpu));
     return gpu->host.fail(gpu->host.user, DEEP_ERROR_OUT_OF_MEMORY, text);
 }
 
@@ -250,6 +256,7 @@ const deep_accelerators deep__cuda_accelerators = {
     close_device,
     alloc,
     release,
+    free_bytes,
     upload,
     download,
     clear,

@@ -84,7 +84,7 @@ static deep_status compile(deep_calibration *calibration)
     DEEP_TRY(deep__program_build(program, model, calibration->batch, DEEP_MODE_INFER));
     DEEP_TRY(deep__program_compile(program, model->context->threads, false));
     DEEP_TRY(find_sites(calibration));
-    return deep__workspace_reserve(&calibration->workspace, program->graph.arena_bytes, program->scratch_bytes);
+    return deep__workspace_reserve(&calibration->workspace, program, calibration->batch);
 }
 
 static size_t input_values(const deep_calibration *calibration)

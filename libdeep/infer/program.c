@@ -15,10 +15,28 @@ static deep_status grow(const deep_context *context, void **block, size_t *bytes
     return DEEP_OK;
 }
 
-deep_status deep__workspace_reserve(deep_workspace *workspace, size_t arena_bytes, size_t scratch_bytes)
+/* What a batch needs grows with it, but for a little; rounded down, that is on the safe side. */
+static deep_status suggest_batch(const deep_workspace *workspace, size_t wanted, int32_t batch)
 {
-    DEEP_TRY(grow(workspace->context, &workspace->arena, &workspace->arena_bytes, arena_bytes, "intermediate results"));
-    return grow(workspace->context, &workspace->scratch, &workspace->scratch_bytes, scratch_bytes, "scratch memory");
+    const deep_context *context = workspace->context;
+    const size_t left = context->backend->accelerators->free_bytes(context->accelerator) + workspace->arena_bytes +
+                        workspace->scratch_bytes;
+    const double fits = (double)left / (double)wanted * batch;
+    return deep__fail(DEEP_ERROR_OUT_OF_MEMORY,
+                      "out of GPU memory: a batch of %" PRId32 " wants %zu bytes, %zu are free: %s%" PRId32
+                      " would fit",
+                      batch, wanted, left, fits < 1 ? "not even one of " : "one of ", fits < 1 ? 1 : (int32_t)fits);
+}
+
+deep_status deep__workspace_reserve(deep_workspace *workspace, const deep_program *program, int32_t batch)
+{
+    const deep_context *context = workspace->context;
+    const size_t arena = program->graph.arena_bytes, scratch = program->scratch_bytes;
+    deep_status status = grow(context, &workspace->arena, &workspace->arena_bytes, arena, "intermediate results");
+    if (status == DEEP_OK)
+        status = grow(context, &workspace->scratch, &workspace->scratch_bytes, scratch, "scratch memory");
+    if (status != DEEP_ERROR_OUT_OF_MEMORY || deep__computes_in_host_memory(context)) return status;
+    return suggest_batch(workspace, arena + scratch, batch);
 }
 
 void deep__workspace_free(deep_workspace *workspace)

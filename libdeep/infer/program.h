@@ -22,8 +22,6 @@ typedef struct deep_workspace {
     size_t input_bytes[DEEP_GRAPH_INPUTS];
 } deep_workspace;
 
-/* Grows the workspace; what it held is lost. */
-deep_status deep__workspace_reserve(deep_workspace *workspace, size_t arena_bytes, size_t scratch_bytes);
 void deep__workspace_free(deep_workspace *workspace);
 
 typedef struct deep_program {
@@ -39,6 +37,12 @@ deep_status deep__program_build(deep_program *program, const deep_model *model, 
 
 /* Places the intermediates and compiles for the context's device; `packed`: for weights in the layout of sessions. */
 deep_status deep__program_compile(deep_program *program, int32_t threads, bool packed);
+
+/*
+ * Grows the workspace to what the program needs; what it held is lost. Where a device has too little memory for it, the
+ * error says which batch would fit.
+ */
+deep_status deep__workspace_reserve(deep_workspace *workspace, const deep_program *program, int32_t batch);
 
 /* Always call it, also after a failed build. */
 void deep__program_free(deep_program *program);

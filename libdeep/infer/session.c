@@ -45,10 +45,11 @@ static size_t input_values(const deep_model *model)
 
 /*
  * A batch is cut into equal runs of about as many pixels as one image of 299 x 299 has: measured, more together are not
- * faster, and what does not fit the caches is slower.
+ * faster, and what does not fit the caches is slower. A GPU wants all at once.
  */
 int32_t deep__session_images_a_run(const deep_model *model, int32_t batch)
 {
+    if (!deep__computes_in_host_memory(model->context)) return batch;
     const int64_t pixels = (int64_t)model->arch.input_size * model->arch.input_size;
     const int64_t most = PIXELS_A_RUN / pixels < 1 ? 1 : PIXELS_A_RUN / pixels;
     const int64_t runs = (batch + most - 1) / most;
@@ -63,8 +64,7 @@ static deep_status set_up(deep_session *session, deep_session_shape shape)
     session->images_a_run = shape.batch = together;
     DEEP_TRY(deep__session_program(&session->program, &session->probabilities, session->model, shape));
     session->own_workspace.context = session->model->context;
-    DEEP_TRY(deep__workspace_reserve(session->workspace, session->program.graph.arena_bytes,
-                                     session->program.scratch_bytes));
+    DEEP_TRY(deep__workspace_reserve(session->workspace, &session->program, together));
     if (shape.profile)
         DEEP_TRY(deep__alloc_zero(&session->step_times, allocator, (size_t)session->program.graph.node_count,
                                   sizeof *session->step_times, "a session's times"));

@@ -51,7 +51,7 @@ static deep_status compile(deep_statistics *s, int32_t batch)
     DEEP_TRY(deep__pass_fuse_relu(graph));
     DEEP_TRY(deep__pass_fuse_training(graph));
     DEEP_TRY(deep__program_compile(program, s->trainer->model->context->threads, false));
-    return deep__workspace_reserve(&s->trainer->workspace, graph->arena_bytes, program->scratch_bytes);
+    return deep__workspace_reserve(&s->trainer->workspace, program, batch);
 }
 
 static int64_t site_channels(const deep_statistics *s, int32_t site)

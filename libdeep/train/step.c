@@ -173,8 +173,7 @@ deep_status deep__step_program(deep_step_program **out, deep_trainer *trainer, i
     deep__program_free(&p->program);
     *p = (deep_step_program){.batch = batch};
     deep_status status = deep__step_build(p, trainer);
-    if (status == DEEP_OK)
-        status = deep__workspace_reserve(&trainer->workspace, p->program.graph.arena_bytes, p->program.scratch_bytes);
+    if (status == DEEP_OK) status = deep__workspace_reserve(&trainer->workspace, &p->program, batch);
     if (status != DEEP_OK) {
         deep__program_free(&p->program);
         p->batch = 0;

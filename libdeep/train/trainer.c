@@ -25,12 +25,25 @@ static deep_status allocate(deep_trainer *trainer)
     return DEEP_OK;
 }
 
+/* Where plans find what lives longer than a step. */
+static deep_status bind(deep_trainer *trainer, void *base[DEEP_SEGMENT_COUNT])
+{
+    const size_t classes = (size_t)trainer->model->arch.classes;
+    DEEP_TRY(deep__mirror_for_device(&trainer->model->mirror, &base[DEEP_SEGMENT_PARAM]));
+    DEEP_TRY(deep__mirror_for_device(&trainer->gradient_mirror, &base[DEEP_SEGMENT_GRAD]));
+    DEEP_TRY(deep__mirror_for_device(&trainer->slot_mirror, &base[DEEP_SEGMENT_SLOT]));
+    return deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_CLASS_WEIGHTS, trainer->class_weights,
+                                classes * sizeof *trainer->class_weights);
+}
+
 deep_status deep__trainer_init(deep_trainer *trainer, deep_model *model, const deep_fit_options *options)
 {
     *trainer = (deep_trainer){.model = model, .options = *options, .learning_rate = options->learning_rate};
     trainer->workspace.context = model->context;
+    void *base[DEEP_SEGMENT_COUNT];
     DEEP_TRY(deep__model_check_float(model, "cannot be trained"));
-    return allocate(trainer);
+    DEEP_TRY(allocate(trainer));
+    return bind(trainer, base); /* a lack of memory shows now, and what is left is the workspace's */
 }
 
 void deep__trainer_release(deep_trainer *trainer)
@@ -83,16 +96,6 @@ void deep_trainer_free(deep_trainer *trainer)
 }
 
 /* ---- steps ---- */
-
-static deep_status bind(deep_trainer *trainer, void *base[DEEP_SEGMENT_COUNT])
-{
-    const size_t classes = (size_t)trainer->model->arch.classes;
-    DEEP_TRY(deep__mirror_for_device(&trainer->model->mirror, &base[DEEP_SEGMENT_PARAM]));
-    DEEP_TRY(deep__mirror_for_device(&trainer->gradient_mirror, &base[DEEP_SEGMENT_GRAD]));
-    DEEP_TRY(deep__mirror_for_device(&trainer->slot_mirror, &base[DEEP_SEGMENT_SLOT]));
-    return deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_CLASS_WEIGHTS, trainer->class_weights,
-                                classes * sizeof *trainer->class_weights);
-}
 
 /* Where values stand is not part of what const promises. */
 static deep_trainer *mutable(const deep_trainer *trainer)

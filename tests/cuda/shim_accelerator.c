@@ -149,6 +149,14 @@ static void release(deep_accelerator *accelerator, void *memory)
     pthread_mutex_unlock(&accelerator->lock);
 }
 
+static size_t free_bytes(deep_accelerator *accelerator)
+{
+    pthread_mutex_lock(&accelerator->lock);
+    const size_t left = accelerator->limit - accelerator->used;
+    pthread_mutex_unlock(&accelerator->lock);
+    return left;
+}
+
 static deep_status copy(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
 {
     int32_t before;
@@ -213,6 +221,7 @@ const deep_accelerators deep__cuda_accelerators = {
     close_device,
     alloc,
     release,
+    free_bytes,
     upload,
     download,
     clear,

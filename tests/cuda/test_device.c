@@ -9,6 +9,7 @@
 
 #include <deep/deep.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,17 +270,43 @@ END_TEST
 
 /* ---- what does not work ---- */
 
-START_TEST(too_little_memory_says_how_much)
+/* Whether a trainer finds memory enough. */
+static bool fits(deep_model *model, int32_t batch)
 {
-    setenv("FAKE_GPU_BYTES", "300000", 1);
+    deep_trainer *trainer;
+    const deep_fit_options options = {DEEP_FIT_OPTIONS_INIT, .batch = batch};
+    const deep_status status = deep_trainer_create(&trainer, model, &options);
+    deep_trainer_free(trainer);
+    ck_assert(status == DEEP_OK || status == DEEP_ERROR_OUT_OF_MEMORY);
+    return status == DEEP_OK;
+}
+
+START_TEST(too_little_memory_says_which_batch_would_fit)
+{
+    int batch = 0, offered = 0;
+    size_t wanted = 0, left = 0;
+    setenv("FAKE_GPU_BYTES", "20000000", 1);
     deep_context *context = open_context("cuda");
     deep_model *model = new_model(context);
-    deep_trainer *trainer;
-    const deep_fit_options options = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH};
-    assert_status(deep_trainer_create(&trainer, model, &options), DEEP_ERROR_OUT_OF_MEMORY);
-    const char *text = deep_last_error();
-    ck_assert_msg(strstr(text, "out of GPU memory: ") != NULL && strstr(text, " wanted, 300000 free") != NULL, "%s",
-                  text);
+    ck_assert(!fits(model, 500));
+    ck_assert_msg(sscanf(deep_last_error(),
+                         "out of GPU memory: a batch of %d wants %zu bytes, %zu are free: one of %d would fit", &batch,
+                         &wanted, &left, &offered) == 4,
+                  "%s", deep_last_error());
+    ck_assert_int_eq(batch, 500);
+    ck_assert_uint_gt(wanted, left);
+    ck_assert_int_gt(offered, 1);
+    ck_assert(fits(model, offered));
+    ck_assert(!fits(model, 2 * offered));
+    deep_model_free(model);
+    deep_context_free(context);
+    setenv("FAKE_GPU_BYTES", "3000000", 1);
+    context = open_context("cuda");
+    model = new_model(context);
+    ck_assert(!fits(model, 1));
+    ck_assert_msg(strstr(deep_last_error(), "a batch of 1 wants ") != NULL &&
+                      strstr(deep_last_error(), " are free: not even one of 1 would fit") != NULL,
+                  "%s", deep_last_error());
     deep_model_free(model);
     deep_context_free(context);
 }
@@ -343,7 +370,7 @@ Suite *test_suite(void)
     tcase_add_test(tests, training_steps_are_the_references);
     tcase_add_test(tests, gradients_can_be_read_and_changed);
     tcase_add_test(tests, a_checkpoint_brings_back_what_was_on_the_device);
-    tcase_add_test(stand_in, too_little_memory_says_how_much);
+    tcase_add_test(stand_in, too_little_memory_says_which_batch_would_fit);
     tcase_add_test(tests, what_the_device_cannot_is_said);
     tcase_add_test(stand_in, devices_are_counted_from_0);
     tcase_add_test(tests, auto_takes_the_device_when_there_is_one);
