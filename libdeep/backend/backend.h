@@ -106,6 +106,8 @@ typedef struct deep_backend {
 
     /* NULL = it computes in the host's memory. */
     const deep_accelerators *accelerators;
+
+    bool joins; /* runs nodes that deep__pass_join_bands() has joined, all of them when the last of them runs */
 } deep_backend;
 
 /*
@@ -129,7 +131,7 @@ typedef struct deep_call {
 
 static inline void *deep__call_address(const deep_value_info *value, void *const base[DEEP_SEGMENT_COUNT])
 {
-    return (char *)base[value->segment] + value->offset;
+    return value->segment == DEEP_SEGMENT_NONE ? NULL : (char *)base[value->segment] + value->offset;
 }
 
 static inline void deep__call_describe(deep_call *call, const deep_graph *graph, const deep_node *node)

@@ -85,7 +85,15 @@ static deep_status prepare_node(cpu_node *node, const deep_graph *graph, const d
     const bool alike = node->call.node->input_count > 0 && node->call.node->output_count > 0 &&
                        node->call.in[0]->dtype == node->call.out[0]->dtype;
     if (!node->op->bf16 || !alike) DEEP_TRY(deep__cpu_widen(node, host));
-    return node->op->prepare != NULL ? node->op->prepare(node, host) : DEEP_OK;
+    DEEP_TRY(node->op->prepare != NULL ? node->op->prepare(node, host) : DEEP_OK);
+    return node->joined > 0 && !source->joined ? deep__cpu_chain_prepare(node, host) : DEEP_OK;
+}
+
+static size_t scratch_of(const cpu_node *node)
+{
+    if (node->call.node->joined) return 0;
+    if (node->joined > 0) return deep__cpu_chain_scratch(node);
+    return node->op->scratch != NULL ? node->op->scratch(node) : 0;
 }
 
 static void plan_free(deep_plan *plan)
@@ -116,9 +124,9 @@ static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_grap
         cpu_node *node = &plan->nodes[plan->count++];
         *node = (cpu_node){.kernels = plan->kernels, .threads = plan->threads, .packed = options->packed};
         node->bf16_dot = isa == DEEP_ISA_AVX512_BF16;
+        if (i > 0 && graph->nodes[i - 1].joined) node->joined = node[-1].joined + 1;
         status = prepare_node(node, graph, &graph->nodes[i], host);
-        const size_t own = status == DEEP_OK && node->op->scratch != NULL ? node->op->scratch(node) : 0;
-        const size_t bytes = own + deep__cpu_activation_bytes(node);
+        const size_t bytes = (status == DEEP_OK ? scratch_of(node) : 0) + deep__cpu_activation_bytes(node);
         if (bytes > *scratch) *scratch = bytes;
     }
     if (status != DEEP_OK) {
@@ -136,8 +144,11 @@ static deep_status plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT
     for (int32_t i = first; i < end && status == DEEP_OK; ++i) {
         cpu_node *node = &plan->nodes[i];
         deep__call_resolve(&node->call, base);
+        if (node->call.node->joined) continue; /* until the last of them */
         const cpu_run run = {&node->call, plan->kernels, &plan->host, node, plan->threads};
-        status = node->widened != NULL ? deep__cpu_run_widened(&run) : node->op->run(&run);
+        status = node->joined > 0        ? deep__cpu_chain(&run)
+                 : node->widened != NULL ? deep__cpu_run_widened(&run)
+                                         : node->op->run(&run);
     }
     deep__cpu_team(team);
     return status;
@@ -160,7 +171,7 @@ const deep_backend *deep__backend_cpu(void);
 const deep_backend *deep__backend_cpu(void)
 {
     static const deep_backend backend = {
-        sizeof(deep_backend), "cpu", describe, open_device, supports, plan_create, plan_run, plan_free, pack, NULL,
+        sizeof(deep_backend), "cpu", describe, open_device, supports, plan_create, plan_run, plan_free, pack, NULL, true,
     };
     return &backend;
 }

@@ -20,8 +20,9 @@ typedef struct cpu_node {
     deep_onednn_conv *conv; /* dense convolutions in float alone */
     cpu_widened *widened;   /* bfloat16 operands that the op sees as floats; NULL = none */
     int32_t threads;
-    bool packed;   /* 1x1 kernels are */
-    bool bf16_dot; /* the products of bf16 kernels are made by the instruction for it */
+    int32_t joined; /* nodes just before it that run with it, band by band */
+    bool packed;    /* 1x1 kernels are */
+    bool bf16_dot;  /* the products of bf16 kernels are made by the instruction for it */
 } cpu_node;
 
 /* What a running node sees. */
@@ -144,10 +145,14 @@ CPU_OP(update_rmsprop);
 CPU_OP(update_adam);
 CPU_OP(reduce_sum);
 
-/* Image row `row` (over all images) of a common depthwise convolution of the call's first two operands, into `to`. */
-void deep__cpu_depthwise_row(const cpu_run *run, int64_t row, float *to);
-void deep__cpu_depthwise_row_quantized(const cpu_run *run, int64_t row, uint8_t *to, const float *inverse,
-                                       const float *zero);
+enum { CPU_DEPTHWISE_ROWS = 30 }; /* that a kernel is given at once, at most */
+
+/*
+ * A common depthwise convolution of the call's first two operands: output row `row` (over all images) and those below it
+ * in the same image, `most` of them at most; `x` is filled too.
+ */
+void deep__cpu_depthwise_view(const cpu_run *run, cpu_depthwise *rows, const float *x[CPU_DEPTHWISE_ROWS + 2],
+                              int64_t row, int64_t most);
 
 /* True for the convolution that the row kernels compute: 3x3, stride 1, padding 1. */
 bool deep__cpu_depthwise_common(const deep_call *call);
@@ -185,6 +190,10 @@ void deep__cpu_multiply(const cpu_run *run, const cpu_product *product, const cp
                         float *widened);
 size_t deep__cpu_widened_bytes(const cpu_node *node, const cpu_kernel *kernel);
 
+/* The same by the calling thread alone, with a thread's share of that memory. */
+void deep__cpu_multiply_alone(const cpu_run *run, const cpu_product *product, const cpu_kernel *kernel, int64_t rows,
+                              float *widened);
+
 /* ---- convolutions in bands (cpu_bands.c) ---- */
 
 /* True when the node's kernel is packed, in whatever type. */
@@ -197,9 +206,17 @@ deep_status deep__cpu_unit_prepare(cpu_node *node, const deep_host *host);
 size_t deep__cpu_separable_train_scratch(const cpu_node *node);
 size_t deep__cpu_separable_grad_scratch(const cpu_node *node);
 
+/* ---- joined nodes (cpu_chain.c) ---- */
+
+/* Runs the nodes joined with run->node, then this one. */
+CPU_OP(chain);
+deep_status deep__cpu_chain_prepare(const cpu_node *node, const deep_host *host);
+size_t deep__cpu_chain_scratch(const cpu_node *node);
+
 /* True for a 1x1 convolution without padding, in any of its three directions. */
 bool deep__cpu_is_pointwise(const deep_call *call);
 
+deep_status deep__cpu_max_pool_prepare(cpu_node *node, const deep_host *host);
 deep_status deep__cpu_conv_prepare(cpu_node *node, const deep_host *host);
 size_t deep__cpu_conv_scratch(const cpu_node *node);
 size_t deep__cpu_dense_scratch(const cpu_node *node);

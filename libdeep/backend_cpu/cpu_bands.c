@@ -4,7 +4,7 @@
  * dense convolution) are made in bands that stay in the second-level caches, in the form that the product wants, and never
  * stand in memory as a whole.
  */
-#include "backend_cpu/cpu.h"
+#include "backend_cpu/cpu_form.h"
 
 #include <string.h>
 
@@ -13,12 +13,9 @@ enum { BAND_BYTES = 5 << 18 }; /* 1.25 MiB over all threads: a whole 19 x 19 x 7
 typedef struct bands {
     const cpu_run *run;
     cpu_kernel kernel;
-    cpu_operand operand;
-    const float *inverse, *zero;       /* of a quantized operand, for each input channel */
+    cpu_form form;
     int64_t window[2], width, columns; /* rows, columns of the window; pixels of an input row, of an output row */
-    int64_t channels;                  /* of the input */
     int64_t rows, step;                /* output rows over all images; of a band */
-    int64_t row_bytes;                 /* that a pixel's operand has */
     int64_t line_floats;               /* of an input row with its padding, or of a depthwise row */
     char *operands;                    /* step x columns rows */
     char *lines;                       /* for each thread, lines_bytes() */
@@ -31,7 +28,7 @@ typedef struct bands {
 static int64_t lines_bytes(const bands *b)
 {
     const bool depthwise = b->run->call->node->op == DEEP_OP_SEPARABLE;
-    if (depthwise) return b->operand == CPU_FLOAT ? 0 : (b->line_floats * 4 + 63) / 64 * 64;
+    if (depthwise) return b->form.operand == CPU_FLOAT ? 0 : (b->line_floats * 4 + 63) / 64 * 64;
     return ((1 + b->window[0]) * b->line_floats * 4 + 63) / 64 * 64;
 }
 
@@ -56,30 +53,28 @@ static bands shape_of(const cpu_run *run)
     const deep_call *call = run->call;
     bands b = {.run = run, .kernel = deep__cpu_kernel_of(call), .window = {1, 1}, .width = 1, .columns = 1};
     const deep_value_info *x = call->in[0], *w = b.kernel.info;
-    b.operand = deep__cpu_operand_of(run->node, &b.kernel);
-    b.channels = deep__columns(x);
+    b.form = deep__cpu_form_of(run->node, &b.kernel);
     b.rows = x->shape[0];
-    b.line_floats = b.channels;
+    b.line_floats = b.form.channels;
     if (call->node->op != DEEP_OP_DENSE) {
         const int32_t *pad = call->attr->conv.pad;
         b.width = x->shape[2];
         b.columns = call->out[0]->shape[2];
         b.rows *= call->out[0]->shape[1];
-        b.line_floats = (b.width + pad[DEEP_PAD_LEFT] + pad[DEEP_PAD_RIGHT]) * b.channels;
+        b.line_floats = (b.width + pad[DEEP_PAD_LEFT] + pad[DEEP_PAD_RIGHT]) * b.form.channels;
     }
     if (call->node->op == DEEP_OP_CONV2D) {
         b.window[0] = w->shape[0];
         b.window[1] = w->shape[1];
     }
-    b.row_bytes = deep__cpu_row_bytes(b.operand, deep__cpu_inner(&b.kernel));
-    const int64_t fitting = BAND_BYTES / (b.columns * b.row_bytes), step = fitting < 2 ? 1 : fitting / 2 * 2;
+    const int64_t fitting = BAND_BYTES / (b.columns * b.form.row_bytes), step = fitting < 2 ? 1 : fitting / 2 * 2;
     b.step = b.rows < step ? b.rows : step; /* even: the threads share it */
     return b;
 }
 
 static int64_t operand_bytes(const bands *b)
 {
-    return (b->step * b->columns * b->row_bytes + 63) / 64 * 64;
+    return (b->step * b->columns * b->form.row_bytes + 63) / 64 * 64;
 }
 
 size_t deep__cpu_bands_scratch(const cpu_node *node)
@@ -91,52 +86,14 @@ size_t deep__cpu_bands_scratch(const cpu_node *node)
 
 /* ---- one row of pixels ---- */
 
-/* `pixels` pixels of x in the operand's form. */
-static void convert(const bands *b, void *to, const float *x, int64_t pixels)
+static void depthwise_pixels(const bands *b, int64_t row, int64_t count, char *to, char *lines)
 {
-    const cpu_kernels *k = b->run->kernels;
-    switch (b->operand) {
-    case CPU_FLOAT:
-        memcpy(to, x, (size_t)(pixels * b->channels) * sizeof *x);
-        break;
-    case CPU_BF16:
-        k->round_bf16(to, x, pixels * b->channels);
-        break;
-    case CPU_QUANTIZED:
-        k->quantize(to, x, b->inverse, b->zero, pixels, b->channels);
-        break;
-    case CPU_QUANTIZED_WIDE:
-        k->quantize_wide(to, x, b->inverse, b->zero, pixels, b->channels);
-        break;
+    cpu_depthwise rows;
+    const float *x[CPU_DEPTHWISE_ROWS + 2];
+    for (int64_t done = 0; done < count; done += rows.rows) {
+        deep__cpu_depthwise_view(b->run, &rows, x, row + done, count - done);
+        deep__cpu_form_depthwise(&b->form, to + done * b->columns * b->form.row_bytes, &rows, (float *)(void *)lines);
     }
-}
-
-static int64_t value_bytes(const bands *b)
-{
-    return b->operand == CPU_QUANTIZED ? 1 : b->operand == CPU_BF16 ? 2 : 4;
-}
-
-/* Depthwise results; pixels whose values do not fill their groups are converted one by one. */
-static void depthwise_pixels(const bands *b, int64_t row, char *to, char *lines)
-{
-    if (b->operand == CPU_FLOAT) {
-        deep__cpu_depthwise_row(b->run, row, (float *)(void *)to);
-        return;
-    }
-    const bool whole = b->channels * value_bytes(b) == b->row_bytes;
-    if (b->operand == CPU_QUANTIZED && whole) {
-        deep__cpu_depthwise_row_quantized(b->run, row, (uint8_t *)to, b->inverse, b->zero);
-        return;
-    }
-    float *line = (float *)(void *)lines;
-    deep__cpu_depthwise_row(b->run, row, line);
-    if (whole) {
-        convert(b, to, line, b->columns);
-        return;
-    }
-    memset(to, 0, (size_t)(b->columns * b->row_bytes));
-    for (int64_t i = 0; i < b->columns; ++i)
-        convert(b, to + i * b->row_bytes, line + i * b->channels, 1);
 }
 
 /* Input row `h` of image `n` with its padding, converted; rows outside the image are 0. */
@@ -144,16 +101,16 @@ static void padded_line(const bands *b, int64_t n, int64_t h, float *line, char 
 {
     const deep_call *call = b->run->call;
     const int64_t height = call->in[0]->shape[1], left = call->attr->conv.pad[DEEP_PAD_LEFT],
-                  floats = b->width * b->channels;
+                  floats = b->width * b->form.channels;
     const bool inside = h >= 0 && h < height;
     const float *x = (const float *)call->src[0] + (n * height + h) * floats;
     if (inside && b->line_floats == floats) {
-        convert(b, to, x, b->width);
+        deep__cpu_form_pixels(&b->form, to, x, b->width);
         return;
     }
     memset(line, 0, (size_t)b->line_floats * sizeof *line);
-    if (inside) memcpy(line + left * b->channels, x, (size_t)floats * sizeof *line);
-    convert(b, to, line, b->line_floats / b->channels);
+    if (inside) memcpy(line + left * b->form.channels, x, (size_t)floats * sizeof *line);
+    deep__cpu_form_pixels(&b->form, to, line, b->line_floats / b->form.channels);
 }
 
 /* The pixels that a strided 1x1 kernel meets. */
@@ -162,10 +119,10 @@ static void strided_pixels(const bands *b, int64_t row, char *to, float *line)
     const deep_call *call = b->run->call;
     const int64_t height = call->out[0]->shape[1], stride = call->attr->conv.stride;
     const int64_t from = row / height * call->in[0]->shape[1] + row % height * stride;
-    const float *x = (const float *)call->src[0] + from * b->width * b->channels;
+    const float *x = (const float *)call->src[0] + from * b->width * b->form.channels;
     for (int64_t w = 0; w < b->columns; ++w)
-        memcpy(line + w * b->channels, x + w * stride * b->channels, (size_t)b->channels * sizeof *line);
-    convert(b, to, line, b->columns);
+        memcpy(line + w * b->form.channels, x + w * stride * b->form.channels, (size_t)b->form.channels * sizeof *line);
+    deep__cpu_form_pixels(&b->form, to, line, b->columns);
 }
 
 static void window_pixels(const bands *b, int64_t row, char *to, char *lines)
@@ -173,15 +130,16 @@ static void window_pixels(const bands *b, int64_t row, char *to, char *lines)
     const deep_call *call = b->run->call;
     const int64_t height = call->out[0]->shape[1], stride = call->attr->conv.stride, n = row / height;
     const int64_t top = row % height * stride - call->attr->conv.pad[DEEP_PAD_TOP];
-    const int64_t pixel = b->channels * value_bytes(b), line_bytes = b->line_floats * 4, segment = b->window[1] * pixel;
+    const int64_t pixel = b->form.channels * cpu_form_value_bytes(&b->form), line_bytes = b->line_floats * 4,
+                  segment = b->window[1] * pixel;
     char *converted = lines + line_bytes;
     for (int64_t a = 0; a < b->window[0]; ++a)
         padded_line(b, n, top + a, (float *)(void *)lines, converted + a * line_bytes);
-    for (int64_t w = 0; w < b->columns; ++w, to += b->row_bytes) {
+    for (int64_t w = 0; w < b->columns; ++w, to += b->form.row_bytes) {
         for (int64_t a = 0; a < b->window[0]; ++a)
             memcpy(to + a * segment, converted + a * line_bytes + w * stride * pixel, (size_t)segment);
         const int64_t used = b->window[0] * segment;
-        memset(to + used, 0, (size_t)(b->row_bytes - used));
+        memset(to + used, 0, (size_t)(b->form.row_bytes - used));
     }
 }
 
@@ -191,19 +149,20 @@ static void make_rows(const void *context, int64_t part)
 {
     const bands *b = context;
     const int64_t threads = b->run->threads, first = b->count * part / threads, end = b->count * (part + 1) / threads;
-    char *lines = b->lines + part * lines_bytes(b);
-    for (int64_t i = first; i < end; ++i) {
-        char *to = b->operands + i * b->columns * b->row_bytes;
+    char *lines = b->lines + part * lines_bytes(b), *to = b->operands + first * b->columns * b->form.row_bytes;
+    if (b->run->call->node->op == DEEP_OP_SEPARABLE) {
+        depthwise_pixels(b, b->first + first, end - first, to, lines);
+        return;
+    }
+    for (int64_t i = first; i < end; ++i, to += b->columns * b->form.row_bytes) {
         switch (b->run->call->node->op) {
-        case DEEP_OP_SEPARABLE:
-            depthwise_pixels(b, b->first + i, to, lines);
-            break;
         case DEEP_OP_DENSE:
-            memset(to, 0, (size_t)b->row_bytes);
-            convert(b, to, (const float *)b->run->call->src[0] + (b->first + i) * b->channels, 1);
+            memset(to, 0, (size_t)b->form.row_bytes);
+            deep__cpu_form_pixels(&b->form, to, (const float *)b->run->call->src[0] + (b->first + i) * b->form.channels,
+                                  1);
             break;
         default:
-            if (deep__cpu_is_pointwise(b->run->call) && b->channels * value_bytes(b) == b->row_bytes)
+            if (deep__cpu_is_pointwise(b->run->call) && cpu_form_is_whole(&b->form))
                 strided_pixels(b, b->first + i, to, (float *)(void *)lines);
             else
                 window_pixels(b, b->first + i, to, lines);
@@ -215,7 +174,7 @@ static void make_rows(const void *context, int64_t part)
 /* True when the input is the operand as it stands. */
 static bool is_direct(const bands *b)
 {
-    return b->operand == CPU_FLOAT && b->run->call->node->op == DEEP_OP_CONV2D &&
+    return b->form.operand == CPU_FLOAT && b->run->call->node->op == DEEP_OP_CONV2D &&
            deep__cpu_is_pointwise(b->run->call) && b->run->call->attr->conv.stride == 1;
 }
 
@@ -227,10 +186,7 @@ deep_status deep__cpu_bands(const cpu_run *run)
     b.operands = scratch;
     b.lines = scratch + operand_bytes(&b);
     b.widened = (float *)(void *)(b.lines + run->threads * lines_bytes(&b));
-    if (b.kernel.quantization != 0) {
-        b.inverse = run->call->src[b.kernel.quantization];
-        b.zero = b.inverse + b.channels;
-    }
+    deep__cpu_form_resolve(&b.form, run->call, &b.kernel);
     if (is_direct(&b)) {
         product.a = run->call->src[0];
         deep__cpu_multiply(run, &product, &b.kernel, b.rows * b.columns, b.widened);

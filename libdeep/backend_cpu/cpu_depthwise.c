@@ -34,22 +34,41 @@ static const float *row_of(const deep_value_info *shape, const float *data, int6
     return h < 0 || h >= shape->shape[1] ? NULL : data + (n * shape->shape[1] + h) * shape->shape[2] * shape->shape[3];
 }
 
-/* The input rows above, at and below image row `row`. */
-static void rows_around(const depthwise_call *d, int64_t row, const float *rows[3])
+/* The output rows of image row `row` (over all images) and those below it in the image: `most` of them at most. */
+static void view_rows(const depthwise_call *d, cpu_depthwise *rows, const float *x[CPU_DEPTHWISE_ROWS + 2], int64_t row,
+                      int64_t most)
 {
-    const int64_t n = row / d->x->shape[1], h = row % d->x->shape[1];
-    for (int64_t i = 0; i < 3; ++i)
-        rows[i] = row_of(d->x, d->from, n, h - 1 + i);
+    const int64_t height = d->x->shape[1], n = row / height, h = row % height;
+    const int64_t left = height - h < most ? height - h : most;
+    *rows = (cpu_depthwise){.x = x,
+                            .w = d->w,
+                            .rows = left < CPU_DEPTHWISE_ROWS ? left : CPU_DEPTHWISE_ROWS,
+                            .width = d->x->shape[2],
+                            .channels = d->x->shape[3],
+                            .relu = d->relu};
+    for (int64_t i = 0; i < rows->rows + 2; ++i)
+        x[i] = row_of(d->x, d->from, n, h - 1 + i);
 }
 
-static void common_row(const void *context, int64_t row)
+enum { TOGETHER = 5 }; /* rows of a part of the work: what a kernel likes */
+
+static void common_part(const void *context, int64_t part)
 {
     const depthwise_call *d = context;
-    const int64_t stride = d->x->shape[2] * d->x->shape[3];
-    const float *rows[3];
-    rows_around(d, row, rows);
-    d->run->kernels->depthwise_row(d->to + row * stride, rows, d->w, d->mask == NULL ? NULL : d->mask + row * stride,
-                                   d->x->shape[2], d->x->shape[3], d->relu);
+    const int64_t height = d->x->shape[1], parts = cpu_parts(height, TOGETHER), i = part % parts;
+    const int64_t first = part / parts * height + i * TOGETHER,
+                  count = cpu_part_end(i, TOGETHER, height) - i * TOGETHER;
+    const int64_t at = first * d->x->shape[2] * d->x->shape[3];
+    cpu_depthwise rows;
+    const float *x[CPU_DEPTHWISE_ROWS + 2];
+    view_rows(d, &rows, x, first, count);
+    rows.mask = d->mask == NULL ? NULL : d->mask + at;
+    d->run->kernels->depthwise_rows(d->to + at, &rows);
+}
+
+static void common_convolution(const depthwise_call *d)
+{
+    deep__cpu_parallel(d->run->threads, d->x->shape[0] * cpu_parts(d->x->shape[1], TOGETHER), common_part, d);
 }
 
 /* ---- any window, stride and padding ---- */
@@ -112,20 +131,11 @@ bool deep__cpu_depthwise_common(const deep_call *call)
     return is_common(call->attr, call->in[1]);
 }
 
-void deep__cpu_depthwise_row(const cpu_run *run, int64_t row, float *to)
-{
-    depthwise_call d = forward_of(run, run->call);
-    d.to = to - row * d.x->shape[2] * d.x->shape[3]; /* common_row() writes where the row stands in the whole */
-    common_row(&d, row);
-}
-
-void deep__cpu_depthwise_row_quantized(const cpu_run *run, int64_t row, uint8_t *to, const float *inverse,
-                                       const float *zero)
+void deep__cpu_depthwise_view(const cpu_run *run, cpu_depthwise *rows, const float *x[CPU_DEPTHWISE_ROWS + 2],
+                              int64_t row, int64_t most)
 {
     const depthwise_call d = forward_of(run, run->call);
-    const float *rows[3];
-    rows_around(&d, row, rows);
-    run->kernels->depthwise_row_quantized(to, rows, d.w, inverse, zero, d.x->shape[2], d.x->shape[3], d.relu);
+    view_rows(&d, rows, x, row, most);
 }
 
 deep_status deep__cpu_depthwise(const cpu_run *run)
@@ -133,7 +143,7 @@ deep_status deep__cpu_depthwise(const cpu_run *run)
     const deep_call *call = run->call;
     const depthwise_call d = forward_of(run, call);
     if (is_common(call->attr, call->in[1]))
-        deep__cpu_parallel(run->threads, d.x->shape[0] * d.x->shape[1], common_row, &d);
+        common_convolution(&d);
     else
         deep__cpu_parallel(run->threads, d.x->shape[0], general_image, &d);
     return DEEP_OK;
@@ -163,7 +173,7 @@ deep_status deep__cpu_depthwise_grad_input(const cpu_run *run)
     }
     turn_kernel(call->scratch, d.w, d.x->shape[3]);
     d.w = call->scratch;
-    deep__cpu_parallel(run->threads, d.x->shape[0] * d.x->shape[1], common_row, &d);
+    common_convolution(&d);
     return DEEP_OK;
 }
 

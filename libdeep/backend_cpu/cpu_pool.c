@@ -9,6 +9,7 @@ typedef struct pool_call {
     const void *from;             /* floats or bfloat16, as x->dtype says; the average pools' are floats */
     void *to;
     uint8_t *index;
+    const float *residual;
     int32_t window, stride, top, left;
 } pool_call;
 
@@ -21,10 +22,26 @@ static pool_call pool_of(const cpu_run *run, const deep_value_info *x, const dee
                        run->call->src[0],
                        run->call->dst[0],
                        NULL,
+                       NULL,
                        attr->pool.window,
                        attr->pool.stride,
                        attr->pool.pad[DEEP_PAD_TOP],
                        attr->pool.pad[DEEP_PAD_LEFT]};
+}
+
+/* A row's maxima alone, as inference wants them. */
+static void max_row_alone(const void *context, int64_t row)
+{
+    const pool_call *p = context;
+    const int64_t n = row / p->y->shape[1], h = row % p->y->shape[1], row_values = p->x->shape[2] * p->x->shape[3];
+    const int64_t at = row * p->y->shape[2] * p->y->shape[3];
+    const float *x[3];
+    for (int64_t t = 0; t < 3; ++t) {
+        const int64_t r = h * p->stride - p->top + t, last = p->x->shape[1] - 1;
+        x[t] = (const float *)p->from + (n * p->x->shape[1] + (r < 0 ? 0 : r > last ? last : r)) * row_values;
+    }
+    p->run->kernels->pool_row((float *)p->to + at, x, p->residual + at, p->y->shape[2], p->y->shape[3], p->x->shape[2],
+                              p->left);
 }
 
 static void max_tap(const pool_call *p, int64_t to, int64_t from, uint8_t tap, bool first)
@@ -54,11 +71,22 @@ static void max_row(const void *context, int64_t row)
     }
 }
 
+deep_status deep__cpu_max_pool_prepare(cpu_node *node, const deep_host *host)
+{
+    const deep_attr *attr = node->call.attr;
+    if (node->call.node->input_count == 1) return DEEP_OK;
+    if (attr->pool.window == 3 && attr->pool.stride == 2 && node->call.in[0]->dtype == DEEP_DTYPE_F32) return DEEP_OK;
+    return host->fail(host->user, DEEP_ERROR_UNSUPPORTED,
+                      "the cpu backend has max_pool with a residual for 3x3 windows, stride 2 and floats alone");
+}
+
 deep_status deep__cpu_max_pool(const cpu_run *run)
 {
     pool_call p = pool_of(run, run->call->in[0], run->call->out[0]);
+    const bool residual = run->call->node->input_count > 1;
+    if (residual) p.residual = run->call->src[1];
     p.index = run->call->dst[1];
-    deep__cpu_parallel(run->threads, p.y->shape[0] * p.y->shape[1], max_row, &p);
+    deep__cpu_parallel(run->threads, p.y->shape[0] * p.y->shape[1], residual ? max_row_alone : max_row, &p);
     return DEEP_OK;
 }
 

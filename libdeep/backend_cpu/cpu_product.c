@@ -149,9 +149,8 @@ static void product_part(const void *context, int64_t part)
     }
 }
 
-/* Many rows are cut among the threads, few are shared by them, each taking some panels. */
-void deep__cpu_multiply(const cpu_run *run, const cpu_product *product, const cpu_kernel *kernel, int64_t rows,
-                        float *widened)
+static product_call call_of(const cpu_run *run, const cpu_product *product, const cpu_kernel *kernel, int64_t rows,
+                            float *widened)
 {
     product_call c = {.run = run,
                       .product = *product,
@@ -159,9 +158,24 @@ void deep__cpu_multiply(const cpu_run *run, const cpu_product *product, const cp
                       .operand = deep__cpu_operand_of(run->node, kernel),
                       .rows = rows,
                       .panels = cpu_parts(product->columns, run->kernels->panel),
-                      .by_rows = rows >= 4 * TILE * (int64_t)run->threads,
                       .widened = widened};
     c.product.groups = deep__cpu_row_bytes(c.operand, product->inner) / 4;
+    return c;
+}
+
+/* Many rows are cut among the threads, few are shared by them, each taking some panels. */
+void deep__cpu_multiply(const cpu_run *run, const cpu_product *product, const cpu_kernel *kernel, int64_t rows,
+                        float *widened)
+{
+    product_call c = call_of(run, product, kernel, rows, widened);
+    c.by_rows = rows >= 4 * TILE * (int64_t)run->threads;
     c.parts = c.by_rows || c.panels > run->threads ? run->threads : c.panels;
     deep__cpu_parallel(run->threads, c.parts, product_part, &c);
+}
+
+void deep__cpu_multiply_alone(const cpu_run *run, const cpu_product *product, const cpu_kernel *kernel, int64_t rows,
+                              float *widened)
+{
+    const product_call c = call_of(run, product, kernel, rows, widened);
+    multiply_some(&c, 0, 0, rows, 0, c.panels);
 }

@@ -149,8 +149,12 @@ static void depthwise_row(const grad_call *g, int64_t strip, float *sums, int64_
                                  u->relu && u->norm[0] == NULL);
     if (!(g->wanted & DEEP_WANT_INPUT)) return;
     float *dx = cpu_writable(g->dx, call->dst[0], at, row_of(g, strip, ROW_DX));
-    k->depthwise_row(dx, (const float *const[3]){above, here, below}, g->turned, u->relu ? taken : NULL, width,
-                     channels, false);
+    k->depthwise_rows(dx, &(cpu_depthwise){.x = (const float *const[3]){above, here, below},
+                                           .w = g->turned,
+                                           .mask = u->relu ? taken : NULL,
+                                           .rows = 1,
+                                           .width = width,
+                                           .channels = channels});
     if (u->norm[0] != NULL)
         k->norm_sums(sums + TAPS * channels, sums + (TAPS + 1) * channels, dx, x, u->norm[2], u->scale, u->shift, width,
                      channels, false);

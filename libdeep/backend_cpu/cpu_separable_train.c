@@ -63,7 +63,7 @@ deep_status deep__cpu_unit_prepare(cpu_node *node, const deep_host *host)
 typedef struct band_call {
     const cpu_unit *unit;
     const float *from; /* rows `low` and up of what is convolved */
-    int64_t low, first;
+    int64_t low, first, count;
 } band_call;
 
 static void take_row(const void *context, int64_t i)
@@ -77,26 +77,39 @@ static void take_row(const void *context, int64_t i)
         k->scale_shift(taken, x, u->scale, u->shift, NULL, u->shape->shape[2], u->channels, u->relu);
 }
 
-static void convolve_row(const void *context, int64_t i)
+enum { TOGETHER = 5 }; /* rows of a part, in one image */
+
+/* Rows of the band that begin with row i, up to the end of a part or an image. */
+static void convolve_rows(const void *context, int64_t part)
 {
     const band_call *b = context;
     const cpu_unit *u = b->unit;
-    const int64_t height = u->shape->shape[1], row = b->first + i, h = row % height;
-    const float *here = b->from + (row - b->low) * u->row;
-    const float *const rows[3] = {h > 0 ? here - u->row : NULL, here, h + 1 < height ? here + u->row : NULL};
-    u->run->kernels->depthwise_row(u->between + i * u->row, rows, u->w, NULL, u->shape->shape[2], u->channels,
-                                   u->relu && u->norm[0] == NULL);
+    const int64_t height = u->shape->shape[1], end = cpu_part_end(part, TOGETHER, b->count);
+    for (int64_t i = part * TOGETHER, count; i < end; i += count) {
+        const int64_t row = b->first + i, h = row % height;
+        const float *here = b->from + (row - b->low) * u->row, *x[TOGETHER + 2];
+        count = end - i < height - h ? end - i : height - h;
+        for (int64_t k = 0; k < count + 2; ++k)
+            x[k] = h + k < 1 || h + k > height ? NULL : here + (k - 1) * u->row;
+        u->run->kernels->depthwise_rows(u->between + i * u->row,
+                                        &(cpu_depthwise){.x = x,
+                                                         .w = u->w,
+                                                         .rows = count,
+                                                         .width = u->shape->shape[2],
+                                                         .channels = u->channels,
+                                                         .relu = u->relu && u->norm[0] == NULL});
+    }
 }
 
 void deep__cpu_unit_band(const cpu_unit *u, int64_t first, int64_t count)
 {
     const int64_t low = first > 0 ? first - 1 : 0, end = first + count < u->rows ? first + count + 1 : u->rows;
-    band_call b = {u, u->taken, low, first};
+    band_call b = {u, u->taken, low, first, count};
     if (u->norm[0] != NULL || u->shape->dtype == DEEP_DTYPE_BF16)
         deep__cpu_parallel(u->run->threads, end - low, take_row, &b);
     else
         b.from = (const float *)u->x + low * u->row;
-    deep__cpu_parallel(u->run->threads, count, convolve_row, &b);
+    deep__cpu_parallel(u->run->threads, cpu_parts(count, TOGETHER), convolve_rows, &b);
 }
 
 /* ---- forward ---- */

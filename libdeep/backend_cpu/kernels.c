@@ -6,8 +6,8 @@
 #define TABLE_EXPAND(isa) TABLE_PASTE(isa)
 
 const cpu_kernels TABLE_EXPAND(DEEP_KERNEL_ISA) = {
-    .depthwise_row = KERNEL(depthwise_row),
-    .depthwise_row_quantized = KERNEL(depthwise_row_quantized),
+    .depthwise_rows = KERNEL(depthwise_rows),
+    .depthwise_rows_quantized = KERNEL(depthwise_rows_quantized),
     .depthwise_weights_row = KERNEL(depthwise_weights_row),
     .panel = 2 * VEC_FLOATS,
     .product = KERNEL(product),
@@ -38,6 +38,7 @@ const cpu_kernels TABLE_EXPAND(DEEP_KERNEL_ISA) = {
     .sum_squares = KERNEL(sum_squares),
     .axpy = KERNEL(axpy),
     .multiply_add = KERNEL(multiply_add),
+    .pool_row = KERNEL(pool_row),
     .pool_max = KERNEL(pool_max),
     .pool_gradient = KERNEL(pool_gradient),
     .load_bf16 = KERNEL(load_bf16),

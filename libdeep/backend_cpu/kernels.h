@@ -43,6 +43,16 @@ typedef struct cpu_product {
     bool relu;
 } cpu_product;
 
+/* Rows of a 3x3 depthwise convolution of stride 1, with a pixel of padding. */
+typedef struct cpu_depthwise {
+    const float *const *x;       /* rows + 2 input rows, the one above the first output row first; NULL = padding */
+    const float *w;              /* 9 x channels */
+    const float *mask;           /* like y, whose values are 0 where it is <= 0; NULL = none */
+    const float *inverse, *zero; /* of quantized results: channels */
+    int64_t rows, width, channels;
+    bool relu; /* x counts as max(x, 0) */
+} cpu_depthwise;
+
 typedef struct cpu_kernels {
     int64_t panel; /* output channels in a panel of a packed kernel */
 
@@ -75,14 +85,9 @@ typedef struct cpu_kernels {
     void (*quantize_wide)(float *to, const float *from, const float *inverse, const float *zero, int64_t pixels,
                           int64_t channels);
 
-    /* 3x3, stride 1: one output row from the three input rows above, at and below it (NULL = padding). w: 9 x channels.
-       With `mask` (a row like y) the result is 0 where mask <= 0. */
-    void (*depthwise_row)(float *y, const float *const x[3], const float *w, const float *mask, int64_t width,
-                          int64_t channels, bool relu);
-
-    /* The same, quantized. */
-    void (*depthwise_row_quantized)(uint8_t *y, const float *const x[3], const float *w, const float *inverse,
-                                    const float *zero, int64_t width, int64_t channels, bool relu);
+    /* 3x3, stride 1; the second with quantized results. */
+    void (*depthwise_rows)(float *y, const cpu_depthwise *d);
+    void (*depthwise_rows_quantized)(uint8_t *y, const cpu_depthwise *d);
 
     /* 3x3, stride 1: adds to dw (9 x channels) what input row x gives with the output rows below, at and above it (NULL
      * = none). */
@@ -113,6 +118,11 @@ typedef struct cpu_kernels {
     double (*sum_squares)(const float *x, int64_t count);
     void (*axpy)(float *y, const float *x, float a, int64_t count);                             /* y += a x */
     void (*multiply_add)(float *y, const float *a, const float *b, int64_t count, bool relu_a); /* y += a b */
+
+    /* One output row of a 3x3 maximum of stride 2: the largest of three rows of `width` pixels in columns
+       2 w - left .. 2 w - left + 2 (those that exist), + residual where there is one. */
+    void (*pool_row)(float *y, const float *const x[3], const float *residual, int64_t columns, int64_t channels,
+                     int64_t width, int64_t left);
 
     /* y, index = larger of y and x, keeping y when equal; first = true overwrites. */
     void (*pool_max)(float *y, uint8_t *index, const float *x, uint8_t tap, bool first, int64_t count);

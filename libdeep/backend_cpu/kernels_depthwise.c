@@ -1,72 +1,158 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * 3x3 depthwise convolution, stride 1, one column of padding on either side.
- * A block of channels runs along the row with its nine taps in registers; each input pixel is loaded once and given to
- * the three output pixels that it belongs to. The last block overlaps the one before when the channels are no multiple
- * of the vector.
+ * A vector of channels runs along a few rows at once with its nine taps in registers; each input pixel is loaded once
+ * and given to all the output pixels of those rows that it belongs to. The last vector overlaps the one before when the
+ * channels are no multiple of it.
  */
 #include "backend_cpu/kernels_list.h"
 #include "backend_cpu/vec.h"
 
-typedef struct row_call {
+/* Output rows at once: their sums, three for each, and the taps have to stay in registers. */
+#define UNROLL_GROUP _Pragma("GCC unroll 7")
+#if defined(__AVX512F__)
+enum { GROUP = 5, LARGE = 1 << 19 };
+#else
+enum { GROUP = 1, LARGE = 1 };
+#endif
+
+typedef struct row_group {
+    const cpu_depthwise *d;
     float *y;
-    uint8_t *quantized; /* instead of y; with: */
-    const float *inverse, *zero;
-    const float *x[3];
-    const float *mask;
-    int64_t width, channels;
-    bool relu;
-} row_call;
+    uint8_t *quantized; /* instead of y */
+    int64_t first;      /* output row of `d` */
+    const float *x[GROUP + 2];
+    bool live[GROUP + 2]; /* else padding, and x is some other row */
+} row_group;
 
 /* Of a vector of channels; half is added to the zero point. */
 typedef struct quantization {
     vec inverse, zero;
 } quantization;
 
-VEC_INLINE quantization quantization_of(const row_call *r, int64_t channel)
+VEC_INLINE quantization quantization_of(const cpu_depthwise *d, int64_t channel)
 {
-    return (quantization){vec_load(r->inverse + channel), vec_load(r->zero + channel) + .5f};
+    return (quantization){vec_load(d->inverse + channel), vec_load(d->zero + channel) + .5f};
 }
 
-VEC_INLINE void finish(const row_call *r, int64_t column, int64_t channel, vec value, const quantization *q,
-                       const bool quantized)
+VEC_INLINE void finish(const row_group *g, int64_t at, vec value, const quantization *q, const bool quantized)
 {
-    const int64_t at = column * r->channels + channel;
+    const float *mask = g->d->mask;
     if (quantized)
-        vec_store_quantized(r->quantized + at, value * q->inverse + q->zero);
+        vec_store_quantized(g->quantized + at, value * q->inverse + q->zero);
     else
-        vec_store(r->y + at, r->mask != 0 ? vec_gate(value, vec_load(r->mask + at)) : value);
+        vec_store(g->y + at, mask != 0 ? vec_gate(value, vec_load(mask + at)) : value);
 }
 
-/* Channels channel .. channel + V vectors - 1; taps of padding rows are 0. */
-VEC_INLINE void row_block(const row_call *r, const float *w, const bool live[3], int64_t channel, const int V,
-                          const bool quantized)
+/* Sums of the output pixels of one column: R rows of V vectors. */
+typedef vec column_sums[GROUP][2];
+
+/*
+ * Adds input column `from` to the output columns before, at and after it, the last of which it begins, and finishes the
+ * first. A single row has taps of 0 where it meets padding, several load zeros there.
+ */
+VEC_INLINE void add_column(const row_group *g, vec taps[9][2], int64_t from, column_sums before, column_sums here,
+                           column_sums after, const int R, const int V, const bool relu)
 {
-    vec taps[9 * 2], before[2] = {{0}}, here[2] = {{0}};
+    UNROLL_GROUP
+    for (int i = 0; i < R + 2; ++i)
+        for (int v = 0; v < V; ++v) {
+            const float *memory = g->x[i] + from + v * VEC_FLOATS;
+            vec x = R > 1 ? vec_load_if(memory, g->live[i]) : vec_load(memory);
+            x = relu ? vec_relu(x) : vec_keep(x);
+            for (int t = 0, r = i; t < 3; ++t, --r) {
+                if (r < 0 || r >= R) continue;
+                after[r][v] = t == 0 ? x * taps[0][v] : vec_multiply_add(x, taps[t * 3][v], after[r][v]);
+                here[r][v] = vec_multiply_add(x, taps[t * 3 + 1][v], here[r][v]);
+                before[r][v] = vec_multiply_add(x, taps[t * 3 + 2][v], before[r][v]);
+            }
+        }
+}
+
+VEC_INLINE void finish_column(const row_group *g, int64_t at, column_sums sums, const quantization q[2], const int R,
+                              const int V, const bool quantized)
+{
+    const int64_t row_values = g->d->width * g->d->channels;
+    UNROLL_GROUP
+    for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v)
+            finish(g, at + r * row_values + v * VEC_FLOATS, sums[r][v], &q[v], quantized);
+}
+
+/* R rows of V vectors of channels; three sets of sums take turns as the columns pass. */
+VEC_INLINE void group_block(const row_group *g, int64_t channel, const int R, const int V, const bool quantized,
+                            const bool relu)
+{
+    const cpu_depthwise *d = g->d;
+    const int64_t channels = d->channels, end = channel + d->width * channels;
+    vec taps[9][2];
+    column_sums a = {{{0}}}, b = {{{0}}}, c = {{{0}}};
     quantization q[2] = {{{0}, {0}}};
     for (int v = 0; v < V && quantized; ++v)
-        q[v] = quantization_of(r, channel + v * VEC_FLOATS);
+        q[v] = quantization_of(d, channel + v * VEC_FLOATS);
     for (int t = 0; t < 9; ++t)
         for (int v = 0; v < V; ++v)
-            taps[t * V + v] = live[t / 3] ? vec_load(w + t * r->channels + channel + v * VEC_FLOATS) : (vec){0};
-    for (int64_t column = 0; column < r->width; ++column) {
-        vec after[2] = {{0}};
-        for (int row = 0; row < 3; ++row)
-            for (int v = 0; v < V; ++v) {
-                vec x = vec_load(r->x[row] + column * r->channels + channel + v * VEC_FLOATS);
-                if (r->relu) x = vec_relu(x);
-                after[v] += x * taps[(row * 3 + 0) * V + v];
-                here[v] += x * taps[(row * 3 + 1) * V + v];
-                before[v] += x * taps[(row * 3 + 2) * V + v];
-            }
-        for (int v = 0; v < V; ++v) {
-            if (column > 0) finish(r, column - 1, channel + v * VEC_FLOATS, before[v], &q[v], quantized);
-            before[v] = here[v];
-            here[v] = after[v];
-        }
+            taps[t][v] = R > 1 || g->live[t / 3] ? vec_load(d->w + t * channels + channel + v * VEC_FLOATS) : (vec){0};
+    int64_t from = channel, at = g->first * d->width * channels + channel;
+    add_column(g, taps, from, c, a, b, R, V, relu);
+    for (from += channels; from + 2 * channels < end; from += 3 * channels, at += 3 * channels) {
+        add_column(g, taps, from, a, b, c, R, V, relu);
+        finish_column(g, at, a, q, R, V, quantized);
+        add_column(g, taps, from + channels, b, c, a, R, V, relu);
+        finish_column(g, at + channels, b, q, R, V, quantized);
+        add_column(g, taps, from + 2 * channels, c, a, b, R, V, relu);
+        finish_column(g, at + 2 * channels, c, q, R, V, quantized);
     }
-    for (int v = 0; v < V; ++v)
-        finish(r, r->width - 1, channel + v * VEC_FLOATS, before[v], &q[v], quantized);
+    if (from < end) {
+        add_column(g, taps, from, a, b, c, R, V, relu);
+        finish_column(g, at, a, q, R, V, quantized);
+        from += channels;
+        at += channels;
+        if (from < end) {
+            add_column(g, taps, from, b, c, a, R, V, relu);
+            finish_column(g, at, b, q, R, V, quantized);
+            finish_column(g, at + channels, c, q, R, V, quantized);
+        } else {
+            finish_column(g, at, b, q, R, V, quantized);
+        }
+    } else {
+        finish_column(g, at, a, q, R, V, quantized);
+    }
+}
+
+/* All channels, of which there is a vector at least. Few rows take two vectors at once, to keep the adders busy. */
+VEC_INLINE void group_rows(const row_group *g, const int R, const bool quantized, const bool relu)
+{
+    const int64_t channels = g->d->channels;
+    const int V = R <= 2 ? 2 : 1;
+    int64_t channel = 0;
+    for (; channel + V * VEC_FLOATS <= channels; channel += V * VEC_FLOATS)
+        group_block(g, channel, R, V, quantized, relu);
+    for (; channel < channels; channel += VEC_FLOATS)
+        group_block(g, channel + VEC_FLOATS <= channels ? channel : channels - VEC_FLOATS, R, 1, quantized, relu);
+}
+
+VEC_INLINE void group_any(const row_group *g, int64_t rows, const bool quantized, const bool relu)
+{
+    switch (rows) {
+#if defined(__AVX512F__)
+    case 5:
+        group_rows(g, 5, quantized, relu);
+        break;
+    case 4:
+        group_rows(g, 4, quantized, relu);
+        break;
+    case 3:
+        group_rows(g, 3, quantized, relu);
+        break;
+    case 2:
+        group_rows(g, 2, quantized, relu);
+        break;
+#endif
+    default:
+        group_rows(g, 1, quantized, relu);
+        break;
+    }
 }
 
 static uint8_t quantum(float value)
@@ -75,60 +161,67 @@ static uint8_t quantum(float value)
     return (uint8_t)((low < 255 ? low : 255) + .5f);
 }
 
-static void row_scalar(const row_call *r, const float *w, const bool live[3])
+/* One row of fewer channels than a vector has. */
+static void row_scalar(const row_group *g)
 {
-    for (int64_t column = 0; column < r->width; ++column)
-        for (int64_t c = 0; c < r->channels; ++c) {
-            float sum = 0;
-            for (int t = 0; t < 9; ++t) {
-                const int64_t from = column - 1 + t % 3;
-                if (!live[t / 3] || from < 0 || from >= r->width) continue;
-                const float x = r->x[t / 3][from * r->channels + c];
-                sum += (r->relu && !(x > 0) ? 0 : x) * w[t * r->channels + c];
-            }
-            const int64_t at = column * r->channels + c;
-            if (r->quantized != 0)
-                r->quantized[at] = quantum(sum * r->inverse[c] + r->zero[c]);
-            else
-                r->y[at] = r->mask != 0 && !(r->mask[at] > 0) ? 0 : sum;
+    const cpu_depthwise *d = g->d;
+    for (int64_t i = 0; i < d->width * d->channels; ++i) {
+        const int64_t column = i / d->channels, c = i % d->channels, at = g->first * d->width * d->channels + i;
+        float sum = 0;
+        for (int t = 0; t < 9; ++t) {
+            const int64_t from = column - 1 + t % 3;
+            if (!g->live[t / 3] || from < 0 || from >= d->width) continue;
+            const float x = g->x[t / 3][from * d->channels + c];
+            sum += (d->relu && !(x > 0) ? 0 : x) * d->w[t * d->channels + c];
         }
+        if (g->quantized != 0)
+            g->quantized[at] = quantum(sum * d->inverse[c] + d->zero[c]);
+        else
+            g->y[at] = d->mask != 0 && !(d->mask[at] > 0) ? 0 : sum;
+    }
 }
 
-VEC_INLINE void row_blocks(const row_call *r, const float *w, const bool live[3], const bool quantized)
+/* Rows first .. end - 1 of the group's convolution. */
+VEC_INLINE void run_group(row_group *g, int64_t first, int64_t end, const bool quantized)
 {
-    int64_t channel = 0;
-    for (; channel + 2 * VEC_FLOATS <= r->channels; channel += 2 * VEC_FLOATS)
-        row_block(r, w, live, channel, 2, quantized);
-    for (; channel < r->channels; channel += VEC_FLOATS)
-        row_block(r, w, live, channel + VEC_FLOATS <= r->channels ? channel : r->channels - VEC_FLOATS, 1, quantized);
-}
-
-static void run_row(row_call *r, const float *const x[3], const float *w)
-{
-    const bool live[3] = {x[0] != 0, x[1] != 0, x[2] != 0};
-    const float *any = live[1] ? x[1] : live[0] ? x[0] : x[2]; /* stands in for a padding row, times 0 */
-    for (int row = 0; row < 3; ++row)
-        r->x[row] = live[row] ? x[row] : any;
-    if (r->channels < VEC_FLOATS)
-        row_scalar(r, w, live);
-    else if (r->quantized != 0)
-        row_blocks(r, w, live, true);
+    const cpu_depthwise *d = g->d;
+    g->first = first;
+    for (int64_t i = first; i < end + 2; ++i) {
+        g->live[i - first] = d->x[i] != 0;
+        g->x[i - first] = d->x[i] != 0 ? d->x[i] : d->x[first + 1]; /* looked at, never counted */
+    }
+    if (d->channels < VEC_FLOATS)
+        row_scalar(g);
+    else if (d->relu)
+        group_any(g, end - first, quantized, true);
     else
-        row_blocks(r, w, live, false);
+        group_any(g, end - first, quantized, false);
 }
 
-void KERNEL(depthwise_row)(float *y, const float *const x[3], const float *w, const float *mask, int64_t width,
-                           int64_t channels, bool relu)
+/* What does not stay in the second-level cache is better read a pair of vectors and of rows at a time. */
+static int64_t rows_at_once(const cpu_depthwise *d)
 {
-    row_call r = {.y = y, .mask = mask, .width = width, .channels = channels, .relu = relu};
-    run_row(&r, x, w);
+    if (d->channels < VEC_FLOATS || GROUP < 2) return 1;
+    return d->width * d->channels * (int64_t)sizeof(float) * (GROUP + 2) > LARGE ? 2 : GROUP;
 }
 
-void KERNEL(depthwise_row_quantized)(uint8_t *y, const float *const x[3], const float *w, const float *inverse,
-                                     const float *zero, int64_t width, int64_t channels, bool relu)
+VEC_INLINE void run_rows(row_group *g, const bool quantized)
 {
-    row_call r = {.quantized = y, .inverse = inverse, .zero = zero, .width = width, .channels = channels, .relu = relu};
-    run_row(&r, x, w);
+    const int64_t rows = g->d->rows, most = rows_at_once(g->d), groups = (rows + most - 1) / most;
+    for (int64_t i = 0; i < groups; ++i)
+        run_group(g, rows * i / groups, rows * (i + 1) / groups, quantized);
+}
+
+void KERNEL(depthwise_rows)(float *y, const cpu_depthwise *d)
+{
+    row_group g = {.d = d, .y = y};
+    run_rows(&g, false);
+}
+
+void KERNEL(depthwise_rows_quantized)(uint8_t *y, const cpu_depthwise *d)
+{
+    row_group g = {.d = d, .quantized = y};
+    run_rows(&g, true);
 }
 
 /* One input pixel times the output pixels of row `dy` at columns column + 1, column and column - 1 (those that exist).

@@ -9,7 +9,7 @@
 #if defined(__AVX512VNNI__)
 #include <immintrin.h>
 
-enum { FEW = 4, LANES = 16 };
+enum { HALF = TALL / 2, FEW = 4, LANES = 16, SETS = 4 };
 
 typedef struct dot_panel {
     const int32_t *values; /* groups x vectors x 16 */
@@ -74,7 +74,30 @@ VEC_INLINE void tile(const cpu_product *p, const dot_panel *b, int64_t row, cons
     write_sums(p, b, row, sums, R, V, integer);
 }
 
-/* Rows row .. end - 1 of one panel: tall tiles, then what is left in fours and ones. */
+/* One row has too few sums to hide the latency of adding to them. Whole numbers may be added in any order: in four sets. */
+VEC_INLINE void integer_row(const cpu_product *p, const dot_panel *b, int64_t row, const int V)
+{
+    const int32_t *a = (const int32_t *)p->a + row * p->groups, *values = b->values;
+    __m512i sums[SETS][PANEL_VECTORS], total[TALL][PANEL_VECTORS];
+    for (int s = 0; s < SETS; ++s)
+        for (int v = 0; v < V; ++v)
+            sums[s][v] = _mm512_setzero_si512();
+    int64_t group = 0;
+    for (; group + SETS <= p->groups; group += SETS)
+        for (int s = 0; s < SETS; ++s, values += V * LANES)
+            for (int v = 0; v < V; ++v)
+                sums[s][v] =
+                    dot(sums[s][v], _mm512_set1_epi32(a[group + s]), _mm512_loadu_si512(values + v * LANES), true);
+    for (; group < p->groups; ++group, values += V * LANES)
+        for (int v = 0; v < V; ++v)
+            sums[0][v] = dot(sums[0][v], _mm512_set1_epi32(a[group]), _mm512_loadu_si512(values + v * LANES), true);
+    for (int v = 0; v < V; ++v)
+        total[0][v] =
+            _mm512_add_epi32(_mm512_add_epi32(sums[0][v], sums[1][v]), _mm512_add_epi32(sums[2][v], sums[3][v]));
+    write_sums(p, b, row, total, 1, V, true);
+}
+
+/* Rows row .. end - 1 of one panel: tall tiles, then smaller ones. */
 VEC_INLINE void panel_rows(const cpu_product *p, dot_panel *b, int64_t row, int64_t end, const int V,
                            const bool integer)
 {
@@ -83,10 +106,16 @@ VEC_INLINE void panel_rows(const cpu_product *p, dot_panel *b, int64_t row, int6
     b->step = (V * LANES + tiles - 1) / tiles;
     for (; row + TALL <= end; row += TALL, b->next += b->step * p->groups)
         tile(p, b, row, TALL, V, integer);
+    for (; row + HALF <= end; row += HALF)
+        tile(p, b, row, HALF, V, integer);
     for (; row + FEW <= end; row += FEW)
         tile(p, b, row, FEW, V, integer);
-    for (; row < end; ++row)
-        tile(p, b, row, 1, V, integer);
+    for (; row < end; ++row) {
+        if (integer)
+            integer_row(p, b, row, V);
+        else
+            tile(p, b, row, 1, V, false);
+    }
 }
 
 static dot_panel panel_of(const cpu_product *p, int64_t column)

@@ -5,10 +5,8 @@
 /* Prototypes of one compilation's kernels, for kernels.c that tables them. */
 #include "backend_cpu/kernels.h"
 
-void KERNEL(depthwise_row)(float *y, const float *const x[3], const float *w, const float *mask, int64_t width,
-                           int64_t channels, bool relu);
-void KERNEL(depthwise_row_quantized)(uint8_t *y, const float *const x[3], const float *w, const float *inverse,
-                                     const float *zero, int64_t width, int64_t channels, bool relu);
+void KERNEL(depthwise_rows)(float *y, const cpu_depthwise *d);
+void KERNEL(depthwise_rows_quantized)(uint8_t *y, const cpu_depthwise *d);
 void KERNEL(depthwise_weights_row)(float *dw, const float *x, const float *const dy[3], int64_t width, int64_t channels,
                                    bool relu);
 void KERNEL(product)(const cpu_product *p, int64_t first, int64_t end, int64_t first_panel, int64_t end_panel);
@@ -44,6 +42,8 @@ void KERNEL(sum_rows)(float *sum, const float *x, int64_t rows, int64_t columns)
 double KERNEL(sum_squares)(const float *x, int64_t count);
 void KERNEL(axpy)(float *y, const float *x, float a, int64_t count);
 void KERNEL(multiply_add)(float *y, const float *a, const float *b, int64_t count, bool relu_a);
+void KERNEL(pool_row)(float *y, const float *const x[3], const float *residual, int64_t columns, int64_t channels,
+                      int64_t width, int64_t left);
 void KERNEL(pool_max)(float *y, uint8_t *index, const float *x, uint8_t tap, bool first, int64_t count);
 void KERNEL(pool_gradient)(float *dx, const float *dy, const uint8_t *index, uint8_t tap, int64_t count);
 void KERNEL(load_bf16)(float *to, const uint16_t *from, int64_t count);

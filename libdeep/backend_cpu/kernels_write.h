@@ -19,9 +19,12 @@ typedef vec tile_sums[TALL][TILE_VECTORS];
 #define UNROLL_ROWS    _Pragma("GCC unroll 12")
 #define UNROLL_VECTORS _Pragma("GCC unroll 4")
 
-/* `count` columns of `rows` rows of sums: of a vector that reaches beyond the last output channel. */
-static inline void write_some(const cpu_product *p, int64_t row, int64_t column, const float *sums, int64_t rows,
-                              int64_t count)
+/*
+ * `count` columns of `rows` rows of sums: of a vector that reaches beyond the last output channel. Rare and large: inlined
+ * into every tile it makes gcc 12 copy the sums around in the inner loops.
+ */
+__attribute__((noinline)) static void write_some(const cpu_product *p, int64_t row, int64_t column, const float *sums,
+                                                 int64_t rows, int64_t count)
 {
     for (int64_t r = 0; r < rows; ++r)
         for (int64_t i = 0; i < count; ++i) {
@@ -50,7 +53,7 @@ VEC_INLINE void write_vectors(const cpu_product *p, int64_t row, int64_t column,
     UNROLL_ROWS
     for (int r = 0; r < R; ++r) {
         const int64_t at = (row + r) * p->columns + column;
-        vec sum = sums[r][v] * factor + shift;
+        vec sum = vec_multiply_add(sums[r][v], factor, shift);
         if (p->residual != 0) sum += vec_load(p->residual + at);
         vec_store(p->c + at, p->relu ? vec_relu(sum) : sum);
     }

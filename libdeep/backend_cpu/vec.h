@@ -6,6 +6,8 @@
 #include <stdint.h>
 #if defined(__SSE2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #if defined(__AVX512F__)
@@ -27,9 +29,36 @@ VEC_INLINE vec vec_load(const float *from)
     return *(const vec_memory *)from;
 }
 
+/* The same, or zeros without looking. */
+VEC_INLINE vec vec_load_if(const float *from, bool live)
+{
+#if defined(__AVX512F__)
+    return (vec)_mm512_maskz_loadu_ps(live ? 0xffff : 0, from);
+#else
+    return live ? vec_load(from) : (vec){0};
+#endif
+}
+
 VEC_INLINE void vec_store(float *to, vec value)
 {
     *(vec_memory *)to = value;
+}
+
+/*
+ * a b + c, rounded once where the processor can. Left to itself a compiler rounds one product of a b + c d or the other,
+ * differently in each place that the same line is inlined into.
+ */
+VEC_INLINE vec vec_multiply_add(vec a, vec b, vec c)
+{
+#if defined(__AVX512F__)
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__aarch64__)
+    return (vec)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
 }
 
 /* value where it is above 0, else 0 (also for not-a-number); compilers make two instructions of the comparison. */
@@ -45,6 +74,32 @@ VEC_INLINE vec vec_relu(vec value)
 #else
     return (vec)((vec_mask)value & (value > zero));
 #endif
+}
+
+/* Of best and value, best also when one of them is not a number. */
+VEC_INLINE vec vec_larger(vec best, vec value)
+{
+#if defined(__AVX512F__)
+    return (vec)_mm512_max_ps((__m512)value, (__m512)best);
+#elif defined(__AVX2__)
+    return (vec)_mm256_max_ps((__m256)value, (__m256)best);
+#elif defined(__SSE2__)
+    return (vec)_mm_max_ps((__m128)value, (__m128)best);
+#else
+    const vec_mask larger = value > best;
+    return (vec)((larger & (vec_mask)value) | (~larger & (vec_mask)best));
+#endif
+}
+
+/* In a register: compilers like to load a value anew for each multiplication that it is used in. */
+VEC_INLINE vec vec_keep(vec value)
+{
+#if defined(__AVX512F__)
+    __asm__("" : "+v"(value));
+#elif defined(__SSE2__)
+    __asm__("" : "+x"(value));
+#endif
+    return value;
 }
 
 /* value where gate is above 0, else 0 */

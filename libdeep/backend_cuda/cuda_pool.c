@@ -22,6 +22,7 @@ deep_status deep__cuda_run_max_pool(const cuda_node *node)
     const int lanes = cuda_lanes(call->in[0]->shape[3]);
     pool_arguments a = shape_of(call->attr, call->in[0], call->out[0]);
     a.from = call->src[0];
+    a.residual = call->node->input_count > 1 ? call->src[1] : NULL;
     a.to = call->dst[0];
     a.taps = call->dst[1];
     (lanes == MAX_LANES ? deep__kernel_max_pool_4

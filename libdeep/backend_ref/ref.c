@@ -71,7 +71,7 @@ static deep_status open_device(const deep_host *host, int32_t isa)
 
 static bool supports(const deep_graph *graph, const deep_node *node)
 {
-    return graph->real == DEEP_HOST_REAL && kernels[node->op] != NULL;
+    return graph->real == DEEP_HOST_REAL && kernels[node->op] != NULL && !node->joined;
 }
 
 /* ---- activations stored as bfloat16: widened before an op, rounded after it; kernels of that type are the ops' affair ---- */
@@ -140,7 +140,8 @@ static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_grap
         const size_t bytes = REF_NAME(separable_scratch)(&call) + all_widened(&call);
         if (bytes > *scratch) *scratch = bytes;
         if (supports(graph, &graph->nodes[i])) continue;
-        snprintf(text, sizeof text, "the reference backend has no %s of this type", deep__op_name(graph->nodes[i].op));
+        snprintf(text, sizeof text, "the reference backend has no %s of this type%s", deep__op_name(graph->nodes[i].op),
+                 graph->nodes[i].joined ? ", joined" : "");
         return host->fail(host->user, DEEP_ERROR_UNSUPPORTED, text);
     }
     deep_plan *plan = host->alloc(host->user, sizeof *plan);
@@ -178,7 +179,7 @@ const deep_backend *deep__backend_ref(void)
 #endif
 {
     static const deep_backend backend = {
-        sizeof(deep_backend), "ref", describe, open_device, supports, plan_create, plan_run, plan_free, NULL, NULL,
+        sizeof(deep_backend), "ref", describe, open_device, supports, plan_create, plan_run, plan_free, NULL, NULL, false,
     };
     return &backend;
 }

@@ -29,6 +29,10 @@ void REF_NAME(max_pool)(const deep_call *call)
             winner = t;
             best = value;
         }
+        if (call->node->input_count > 1) {
+            ((real *)call->dst[0])[position] = best + ((const real *)call->src[1])[position];
+            continue;
+        }
         ((real *)call->dst[0])[position] = best;
         ((uint8_t *)call->dst[1])[position] = (uint8_t)winner;
     }

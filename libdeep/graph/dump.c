@@ -7,7 +7,8 @@ static void dump_value(const deep_graph *graph, deep_value value, deep_text *tex
     static const char *const segments[] = {"", "param ", "grad ", "slot ", "scratch ", "input "};
     const deep_value_info *info = deep__graph_value(graph, value);
     const int32_t segment = info->segment < DEEP_SEGMENT_INPUT ? info->segment : DEEP_SEGMENT_INPUT;
-    deep__text_printf(text, " %%%" PRId32 ":%s%s[", value, segments[segment], deep__dtype_name(info->dtype));
+    deep__text_printf(text, " %%%" PRId32 ":%s%s[", value, segment < 0 ? "no " : segments[segment],
+                      deep__dtype_name(info->dtype));
     for (int32_t axis = 0; axis < info->rank; ++axis)
         deep__text_printf(text, axis == 0 ? "%" PRId64 : "x%" PRId64, info->shape[axis]);
     deep__text_append(text, "]", 1);
@@ -26,6 +27,8 @@ static void dump_flags(const deep_node *node, deep_text *text)
         deep__text_printf(text, " relu+");
     if ((node->op == DEEP_OP_BATCH_NORM_TRAIN || node->op == DEEP_OP_BATCH_NORM_INFER) && node->attr.norm.relu)
         deep__text_printf(text, " +relu");
+    if (node->op == DEEP_OP_MAX_POOL && node->input_count > 1) deep__text_printf(text, " +add");
+    if (node->joined) deep__text_printf(text, " joined");
 }
 
 void deep__graph_dump(const deep_graph *graph, deep_text *text)

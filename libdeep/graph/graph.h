@@ -23,12 +23,13 @@ enum { DEEP_NO_VALUE = -1, DEEP_GRAPH_RANK = 4, DEEP_NODE_INPUTS = 8, DEEP_NODE_
 
 /* Where a value lives. Offsets are bytes into the segment. */
 enum deep_segment {
-    DEEP_SEGMENT_ARENA,   /* intermediates, placed by the memory plan */
-    DEEP_SEGMENT_PARAM,   /* the model's parameters */
-    DEEP_SEGMENT_GRAD,    /* their gradients, at the same offsets */
-    DEEP_SEGMENT_SLOT,    /* optimizer slots: each a whole copy of the parameter segment's layout */
-    DEEP_SEGMENT_SCRATCH, /* a backend's own, during one node */
-    DEEP_SEGMENT_INPUT,   /* first of DEEP_GRAPH_INPUTS buffers that the caller binds for each run */
+    DEEP_SEGMENT_NONE = -1, /* nowhere: what joined nodes hand on */
+    DEEP_SEGMENT_ARENA,     /* intermediates, placed by the memory plan */
+    DEEP_SEGMENT_PARAM,     /* the model's parameters */
+    DEEP_SEGMENT_GRAD,      /* their gradients, at the same offsets */
+    DEEP_SEGMENT_SLOT,      /* optimizer slots: each a whole copy of the parameter segment's layout */
+    DEEP_SEGMENT_SCRATCH,   /* a backend's own, during one node */
+    DEEP_SEGMENT_INPUT,     /* first of DEEP_GRAPH_INPUTS buffers that the caller binds for each run */
     DEEP_SEGMENT_COUNT = DEEP_SEGMENT_INPUT + DEEP_GRAPH_INPUTS
 };
 
@@ -112,6 +113,7 @@ typedef struct deep_node {
     deep_value inputs[DEEP_NODE_INPUTS];
     deep_value outputs[DEEP_NODE_OUTPUTS];
     deep_attr attr;
+    bool joined; /* runs with the node behind it, a few rows at a time: its result never stands in memory */
 } deep_node;
 
 typedef struct deep_graph {

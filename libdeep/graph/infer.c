@@ -270,6 +270,8 @@ static deep_status infer_max_pool(const rule_call *call)
     DEEP_TRY(windowed(call, window, window, call->node->attr.pool.stride, call->node->attr.pool.pad, x->shape[3]));
     call->out[1] = call->out[0];
     call->out[1].dtype = DEEP_DTYPE_U8;
+    for (int32_t axis = 0; axis < 4 && call->node->input_count > 1; ++axis)
+        DEEP_TRY(expect(call, "extent of the residual", in(call, 1)->shape[axis], call->out[0].shape[axis]));
     return DEEP_OK;
 }
 

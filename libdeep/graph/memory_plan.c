@@ -23,6 +23,19 @@ static void extend(const deep_graph *graph, lifetime *lives, deep_value value, i
     if (node > lives[value].last) lives[value].last = node;
 }
 
+/* The operands of a node that runs together with nodes first .. last: they are in use from the first to the last. */
+static void touch_operands(const deep_graph *graph, lifetime *lives, const deep_node *node, int32_t first, int32_t last)
+{
+    for (int32_t k = 0; k < node->input_count; ++k) {
+        extend(graph, lives, node->inputs[k], first);
+        extend(graph, lives, node->inputs[k], last);
+    }
+    for (int32_t k = 0; k < node->output_count; ++k) {
+        extend(graph, lives, node->outputs[k], first);
+        extend(graph, lives, node->outputs[k], last);
+    }
+}
+
 static void find_lifetimes(const deep_graph *graph, lifetime *lives)
 {
     for (int32_t v = 0; v < graph->value_count; ++v)
@@ -31,12 +44,10 @@ static void find_lifetimes(const deep_graph *graph, lifetime *lives)
                               .value = v,
                               .root = v,
                               .bytes = (graph->values[v].bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1)};
-    for (int32_t i = 0; i < graph->node_count; ++i) {
-        const deep_node *node = &graph->nodes[i];
-        for (int32_t k = 0; k < node->input_count; ++k)
-            extend(graph, lives, node->inputs[k], i);
-        for (int32_t k = 0; k < node->output_count; ++k)
-            extend(graph, lives, node->outputs[k], i);
+    for (int32_t i = 0, first = 0; i < graph->node_count; ++i) {
+        for (int32_t j = first; j <= i && !graph->nodes[i].joined; ++j)
+            touch_operands(graph, lives, &graph->nodes[j], first, i);
+        if (!graph->nodes[i].joined) first = i + 1;
     }
     for (int32_t v = 0; v < graph->value_count; ++v)
         if (graph->values[v].keep && lives[v].first >= 0) lives[v].last = graph->node_count;

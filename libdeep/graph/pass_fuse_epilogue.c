@@ -9,23 +9,32 @@ static deep_value ready_operand(const deep_uses *uses, const deep_node *add, dee
     return other != result && uses->writer[other] < conv_index ? other : DEEP_NO_VALUE;
 }
 
+/* The sum that follows node `index`, when the node can make it. */
+static bool fuse_add(deep_uses *uses, deep_graph *graph, int32_t index)
+{
+    deep_node *node = &graph->nodes[index], *add = deep__only_reader(uses, graph, node);
+    if (add == NULL || add->op != DEEP_OP_ADD) return false;
+    const deep_value residual = ready_operand(uses, add, node->outputs[0], index);
+    if (residual == DEEP_NO_VALUE) return false;
+    node->inputs[node->input_count++] = residual;
+    deep__absorb(uses, graph, node, add);
+    return true;
+}
+
 static bool fuse_next(deep_uses *uses, deep_graph *graph, int32_t index)
 {
-    deep_node *conv = &graph->nodes[index];
-    if (conv->op != DEEP_OP_CONV2D || (conv->attr.conv.epilogue & DEEP_EPILOGUE_RELU)) return false;
-    deep_node *next = deep__only_reader(uses, graph, conv);
-    if (next == NULL) return false;
-    if (next->op == DEEP_OP_RELU) {
-        conv->attr.conv.epilogue |= DEEP_EPILOGUE_RELU;
-        deep__absorb(uses, graph, conv, next);
+    deep_node *node = &graph->nodes[index];
+    if (node->op == DEEP_OP_MAX_POOL && node->input_count == 1 && uses->readers[node->outputs[1]] == 0)
+        return fuse_add(uses, graph, index);
+    if (node->op != DEEP_OP_CONV2D || (node->attr.conv.epilogue & DEEP_EPILOGUE_RELU)) return false;
+    deep_node *next = deep__only_reader(uses, graph, node);
+    if (next != NULL && next->op == DEEP_OP_RELU) {
+        node->attr.conv.epilogue |= DEEP_EPILOGUE_RELU;
+        deep__absorb(uses, graph, node, next);
         return true;
     }
-    if (next->op != DEEP_OP_ADD || (conv->attr.conv.epilogue & DEEP_EPILOGUE_ADD)) return false;
-    const deep_value residual = ready_operand(uses, next, conv->outputs[0], index);
-    if (residual == DEEP_NO_VALUE) return false;
-    conv->attr.conv.epilogue |= DEEP_EPILOGUE_ADD;
-    conv->inputs[conv->input_count++] = residual;
-    deep__absorb(uses, graph, conv, next);
+    if ((node->attr.conv.epilogue & DEEP_EPILOGUE_ADD) || !fuse_add(uses, graph, index)) return false;
+    node->attr.conv.epilogue |= DEEP_EPILOGUE_ADD;
     return true;
 }
 

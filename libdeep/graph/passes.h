@@ -11,12 +11,18 @@ deep_status deep__pass_fold_batch_norm(deep_graph *graph);
 /* 3x3 depthwise with stride 1 -> 1x1 conv2d (its only reader) becomes separable_conv2d with the latter's epilogue: last. */
 deep_status deep__pass_fuse_separable(deep_graph *graph);
 
-/* conv2d -> relu, and conv2d -> add, become epilogues. Inference. */
+/* conv2d -> relu, conv2d -> add, and max_pool -> add become one node each. Inference. */
 deep_status deep__pass_fuse_epilogue(deep_graph *graph);
 
 /* relu -> depthwise (its only reader) becomes a depthwise that rectifies on load; batch_norm -> relu one that rectifies
  * its result. */
 deep_status deep__pass_fuse_relu(deep_graph *graph);
+
+/*
+ * separable_conv2d [-> separable_conv2d] -> 3x3 max_pool of stride 2, each read by the next alone and large, are joined.
+ * Inference, for backends that can: after all others.
+ */
+deep_status deep__pass_join_bands(deep_graph *graph);
 
 /*
  * 3x3 depthwise -> 1x1 conv2d -> batch_norm_train becomes separable_train, which also gives the statistics that the norm

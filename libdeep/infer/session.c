@@ -13,12 +13,13 @@ void deep_session_options_init(deep_session_options *options, size_t size)
     deep__options_init(options, size);
 }
 
-static deep_status fuse(deep_graph *graph, bool packed)
+static deep_status fuse(deep_graph *graph, bool packed, bool joins)
 {
-    DEEP_TRY(deep__pass_fuse_relu(graph));
     DEEP_TRY(deep__pass_fold_batch_norm(graph));
-    DEEP_TRY(deep__pass_fuse_epilogue(graph));
-    return packed ? deep__pass_fuse_separable(graph) : DEEP_OK;
+    DEEP_TRY(deep__pass_fuse_epilogue(graph)); /* before the next: a ReLU costs less where a value is written, once */
+    DEEP_TRY(deep__pass_fuse_relu(graph));
+    if (packed) DEEP_TRY(deep__pass_fuse_separable(graph));
+    return joins ? deep__pass_join_bands(graph) : DEEP_OK;
 }
 
 deep_status deep__session_program(deep_program *program, deep_value *probabilities, const deep_model *model,
@@ -33,7 +34,7 @@ deep_status deep__session_program(deep_program *program, deep_value *probabiliti
     graph->values[*probabilities].keep = true;
     for (int32_t i = 0; i < program->net.layer_count && shape.layers; ++i)
         graph->values[program->net.layers[i].value].keep = true;
-    if (!shape.layers) DEEP_TRY(fuse(graph, shape.packed));
+    if (!shape.layers) DEEP_TRY(fuse(graph, shape.packed, model->context->backend->joins));
     return deep__program_compile(program, shape.threads, shape.packed);
 }
 

@@ -61,8 +61,15 @@ static void plan_free(deep_plan *plan)
 const deep_backend *deep__backend_shim(void)
 {
     static const deep_backend backend = {
-        sizeof(deep_backend), "cuda",   describe,  open_device, deep__cuda_supports,
-        plan_create,          plan_run, plan_free, NULL,        &deep__cuda_accelerators,
+        .struct_size = sizeof(deep_backend),
+        .name = "cuda",
+        .describe = describe,
+        .open = open_device,
+        .supports = deep__cuda_supports,
+        .plan_create = plan_create,
+        .plan_run = plan_run,
+        .plan_free = plan_free,
+        .accelerators = &deep__cuda_accelerators,
     };
     return &backend;
 }

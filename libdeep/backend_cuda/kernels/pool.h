@@ -11,9 +11,10 @@ typedef struct pool_arguments {
     int32_t out_height, out_width; /* of y */
     int32_t channels;
     int32_t window, stride, top, left;
-    const float *from; /* x, or dy */
-    float *to;         /* y, or dx */
-    uint8_t *taps;     /* [y's shape], which value of the window is the largest */
+    const float *from;     /* x, or dy */
+    const float *residual; /* added to the maxima, whose taps nobody wants then; NULL = none */
+    float *to;             /* y, or dx */
+    uint8_t *taps;         /* [y's shape], which value of the window is the largest */
 } pool_arguments;
 
 /* Over all pixels: y [images, channels], or dx, each pixel's share of dy. */

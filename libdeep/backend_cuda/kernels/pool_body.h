@@ -64,8 +64,16 @@ KERNEL_FUNCTION void max_pool(const pool_arguments *a, kernel_position at, int l
         any = true;
     }
     const size_t to = pool_at(a, &p, a->out_height, a->out_width, p.row, p.column);
+    if (a->residual == NULL) {
+        lanes_store(a->to + to, best, lanes);
+        taps_store(a->taps + to, winner, lanes);
+        return;
+    }
+    lanes_load(x, a->residual + to, lanes);
+    KERNEL_UNROLL
+    for (int l = 0; l < lanes; ++l)
+        best[l] += x[l];
     lanes_store(a->to + to, best, lanes);
-    taps_store(a->taps + to, winner, lanes);
 }
 
 /* Gathers from the windows that reach the position: nothing is added by two threads. */
