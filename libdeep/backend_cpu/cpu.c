@@ -171,7 +171,16 @@ const deep_backend *deep__backend_cpu(void);
 const deep_backend *deep__backend_cpu(void)
 {
     static const deep_backend backend = {
-        sizeof(deep_backend), "cpu", describe, open_device, supports, plan_create, plan_run, plan_free, pack, NULL, true,
+        .struct_size = sizeof(deep_backend),
+        .name = "cpu",
+        .describe = describe,
+        .open = open_device,
+        .supports = supports,
+        .plan_create = plan_create,
+        .plan_run = plan_run,
+        .plan_free = plan_free,
+        .pack = pack,
+        .joins = true,
     };
     return &backend;
 }

@@ -179,7 +179,14 @@ const deep_backend *deep__backend_ref(void)
 #endif
 {
     static const deep_backend backend = {
-        sizeof(deep_backend), "ref", describe, open_device, supports, plan_create, plan_run, plan_free, NULL, NULL, false,
+        .struct_size = sizeof(deep_backend),
+        .name = "ref",
+        .describe = describe,
+        .open = open_device,
+        .supports = supports,
+        .plan_create = plan_create,
+        .plan_run = plan_run,
+        .plan_free = plan_free,
     };
     return &backend;
 }
