@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "op_graph.h"
 
+#include "backend/loader.h"
 #include "base/bf16.h"
 #include "base/rng.h"
 #include "graph/autodiff.h"
@@ -11,6 +12,8 @@
 #include <string.h>
 
 static deep_allocator allocator;
+
+static deep_accelerator *accelerator; /* of the plugin that is tested */
 
 static void *host_alloc(void *user, size_t size)
 {
@@ -35,6 +38,19 @@ static void host_log(void *user, int32_t level, const char *text)
     (void)user;
     (void)level;
     (void)text;
+}
+
+static const deep_host host = {sizeof host, NULL, host_alloc, host_free, host_fail, host_log};
+
+const deep_backend *op_plugin(void)
+{
+    char reason[256];
+    const char *file = getenv("DEEP_TEST_PLUGIN");
+    if (file == NULL) return NULL;
+    const deep_backend *backend = deep__load_plugin(file, reason, sizeof reason);
+    ck_assert_msg(backend != NULL, "%s", reason);
+    if (accelerator == NULL) assert_ok(backend->accelerators->open(&accelerator, 0, &host));
+    return backend;
 }
 
 static void *bytes_of(const op_graph *g, deep_value value)
@@ -143,20 +159,28 @@ static void build(op_graph *g, const op_case *c, int32_t real, bool gradient)
     assert_ok(deep__memory_plan(&g->graph));
 }
 
+static void make_segment(op_graph *g, int segment, size_t bytes)
+{
+    g->base[segment] = host_alloc(NULL, bytes);
+    g->bytes[segment] = bytes;
+    if (g->accelerator != NULL) assert_ok(g->backend->accelerators->alloc(g->accelerator, &g->device[segment], bytes));
+}
+
 static void open_with(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real,
                       const deep_plan_options *options, bool gradient)
 {
-    static const deep_host host = {sizeof host, NULL, host_alloc, host_free, host_fail, host_log};
+    deep_plan_options placed = *options;
     *g = (op_graph){.dy = DEEP_NO_VALUE, .backend = backend};
+    if (backend->accelerators != NULL) placed.accelerator = g->accelerator = accelerator;
     for (int32_t k = 0; k < 7; ++k)
         g->gradients[k] = DEEP_NO_VALUE;
     allocator = deep__allocator_default();
     deep__graph_init(&g->graph, &allocator, real);
     build(g, c, real, gradient);
     size_t scratch;
-    assert_ok(backend->plan_create(&g->plan, &scratch, &g->graph, options, &host));
-    g->base[DEEP_SEGMENT_ARENA] = host_alloc(NULL, g->graph.arena_bytes + 64);
-    g->base[DEEP_SEGMENT_SCRATCH] = host_alloc(NULL, scratch + 64);
+    assert_ok(backend->plan_create(&g->plan, &scratch, &g->graph, &placed, &host));
+    make_segment(g, DEEP_SEGMENT_ARENA, g->graph.arena_bytes + 64);
+    make_segment(g, DEEP_SEGMENT_SCRATCH, scratch + 64);
     memset(g->base[DEEP_SEGMENT_ARENA], 0xff,
            g->graph.arena_bytes); /* not a number: what is read before it is written shows */
     const int64_t classes = g->input_count > 0 ? deep__graph_value(&g->graph, g->inputs[0])->shape[1] : 0;
@@ -164,11 +188,11 @@ static void open_with(op_graph *g, const op_case *c, const deep_backend *backend
         /* whoever reads a packed kernel looks further */
         const deep_value_info *info = deep__graph_value(&g->graph, g->inputs[k]);
         const size_t packed = (size_t)deep__kernel_floats(info->dtype, info->rank, info->shape) * sizeof(float);
-        g->base[DEEP_SEGMENT_INPUT + k] = host_alloc(NULL, (info->bytes > packed ? info->bytes : packed) + 64);
+        make_segment(g, DEEP_SEGMENT_INPUT + k, (info->bytes > packed ? info->bytes : packed) + 64);
         fill_input(g, c, k, (int32_t)classes);
     }
     if (g->dy == DEEP_NO_VALUE) return;
-    g->base[DEEP_SEGMENT_INPUT + 7] = host_alloc(NULL, deep__graph_value(&g->graph, g->dy)->bytes);
+    make_segment(g, DEEP_SEGMENT_INPUT + 7, deep__graph_value(&g->graph, g->dy)->bytes);
     for (int64_t i = 0; i < op_graph_elements(g, g->dy); ++i)
         op_graph_set(g, g->dy, i,
                      2 * (double)deep__rng_uniform(deep__rng(8, DEEP_RNG_SYNTH, (uint64_t)i, 9).word[0]) - 1);
@@ -300,12 +324,20 @@ bool op_graph_open_narrow(op_graph *g, const op_case *c, const deep_backend *bac
 void op_graph_close(op_graph *g)
 {
     g->backend->plan_free(g->plan);
-    for (int i = 0; i < DEEP_SEGMENT_COUNT; ++i)
+    for (int i = 0; i < DEEP_SEGMENT_COUNT; ++i) {
+        if (g->accelerator != NULL) g->backend->accelerators->free(g->accelerator, g->device[i]);
         free(g->base[i]);
+    }
     deep__graph_free(&g->graph);
 }
 
 void op_graph_run(op_graph *g, int32_t first, int32_t end)
 {
-    assert_ok(g->backend->plan_run(g->plan, g->base, first, end));
+    const deep_accelerators *a = g->backend->accelerators;
+    void **base = g->accelerator != NULL ? g->device : g->base;
+    for (int i = 0; i < DEEP_SEGMENT_COUNT && g->accelerator != NULL; ++i)
+        if (g->base[i] != NULL) assert_ok(a->upload(g->accelerator, g->device[i], g->base[i], g->bytes[i]));
+    assert_ok(g->backend->plan_run(g->plan, base, first, end));
+    for (int i = 0; i < DEEP_SEGMENT_COUNT && g->accelerator != NULL; ++i)
+        if (g->base[i] != NULL) assert_ok(a->download(g->accelerator, g->base[i], g->device[i], g->bytes[i]));
 }

@@ -19,7 +19,13 @@ typedef struct op_graph {
     deep_plan *plan;
     const deep_backend *backend;
     void *base[DEEP_SEGMENT_COUNT];
+    size_t bytes[DEEP_SEGMENT_COUNT];
+    deep_accelerator *accelerator;    /* NULL = the backend computes in `base` */
+    void *device[DEEP_SEGMENT_COUNT]; /* to which a run copies `base`, and back */
 } op_graph;
+
+/* The plugin whose path the environment's DEEP_TEST_PLUGIN is; NULL when that is not set. Its first device is opened. */
+const deep_backend *op_plugin(void);
 
 void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real, int32_t threads,
                    int32_t isa, bool gradient);

@@ -181,22 +181,25 @@ START_TEST(cpu_agrees_with_the_reference)
 }
 END_TEST
 
-/* The GPU's kernels, as loops. */
+/* The GPU's kernels, as loops; or those of a plugin, on its device. */
 START_TEST(cuda_agrees_with_the_reference)
 {
-    compare_plain(&op_cases[_i], deep__backend_shim(), 1, DEEP_ISA_AUTO);
+    const deep_backend *plugin = op_plugin();
+    compare_plain(&op_cases[_i], plugin != NULL ? plugin : deep__backend_shim(), 1, DEEP_ISA_AUTO);
 }
 END_TEST
 
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("ops");
-    TCase *tests = tcase_create("ops");
+    TCase *tests = tcase_create("ops"), *cuda = tcase_create("cuda");
     tcase_set_timeout(tests, 300);
     tcase_add_loop_test(tests, reference_gradients_agree_with_finite_differences, 0, op_case_count);
     tcase_add_test(tests, loss_gradient_agrees_with_finite_differences);
     if (deep__backend_cpu() != NULL) tcase_add_loop_test(tests, cpu_agrees_with_the_reference, 0, op_case_count);
-    tcase_add_loop_test(tests, cuda_agrees_with_the_reference, 0, op_case_count);
+    tcase_set_timeout(cuda, 300);
+    tcase_add_loop_test(cuda, cuda_agrees_with_the_reference, 0, op_case_count);
+    suite_add_tcase(suite, cuda);
     suite_add_tcase(suite, tests);
     return suite;
 }
