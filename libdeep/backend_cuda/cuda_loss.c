@@ -92,7 +92,7 @@ static deep_status run_reduce(const cuda_node *node, reduce_kernel kernel, enum 
     kernel_grid grid = cuda_grid(node, 1);
     grid.x = (uint32_t)((a.count + a.span - 1) / a.span);
     kernel(&a, grid);
-    const reduce_end_arguments end = {a.partial, grid.x, result, factor, out};
+    const reduce_end_arguments end = {a.partial, grid.x, (int32_t)result, factor, out};
     deep__kernel_reduce_end(&end, cuda_grid(node, 1));
     return DEEP_OK;
 }
