@@ -6,8 +6,6 @@
  */
 #include "backend_cpu/cpu_form.h"
 
-#include <string.h>
-
 enum { STAGES = 4, BAND_PIXELS = 148 /* that a product meets at once, about: a dozen tiles */ };
 
 /* A convolution of the chain. Its results stand in a ring of the rows that its reader looks at together. */

@@ -155,12 +155,6 @@ VEC_INLINE void group_any(const row_group *g, int64_t rows, const bool quantized
     }
 }
 
-static uint8_t quantum(float value)
-{
-    const float low = value > 0 ? value : 0;
-    return (uint8_t)((low < 255 ? low : 255) + .5f);
-}
-
 /* One row of fewer channels than a vector has. */
 static void row_scalar(const row_group *g)
 {

@@ -35,44 +35,52 @@ static int64_t place(int64_t width, int64_t k, int64_t i, int64_t group)
     return (k / group * width + i) * group + k % group;
 }
 
-void KERNEL(pack_bf16)(uint16_t *packed, const uint16_t *kernel, int64_t inner, int64_t columns)
+VEC_INLINE void pack_groups(void *packed, const void *kernel, int64_t inner, int64_t columns, const int64_t group,
+                            const size_t size)
 {
-    const int64_t rows = round_up(inner, BF16_GROUP);
+    const int64_t rows = round_up(inner, group);
     for (int64_t column = 0; column < columns; column += PANEL) {
         const int64_t width = panel_width(columns, column);
         for (int64_t k = 0; k < rows; ++k)
             for (int64_t i = 0; i < width; ++i) {
-                const bool inside = k < inner && column + i < columns;
-                packed[column * rows + place(width, k, i, BF16_GROUP)] = inside ? kernel[k * columns + column + i] : 0;
+                char *to = (char *)packed + (size_t)(column * rows + place(width, k, i, group)) * size;
+                if (k < inner && column + i < columns)
+                    memcpy(to, (const char *)kernel + (size_t)(k * columns + column + i) * size, size);
+                else
+                    memset(to, 0, size);
             }
     }
 }
 
-void KERNEL(unpack_bf16)(uint16_t *kernel, const uint16_t *packed, int64_t inner, int64_t columns)
+VEC_INLINE void unpack_groups(void *kernel, const void *packed, int64_t inner, int64_t columns, const int64_t group,
+                              const size_t size)
 {
-    const int64_t rows = round_up(inner, BF16_GROUP);
+    const int64_t rows = round_up(inner, group);
     for (int64_t k = 0; k < inner; ++k)
         for (int64_t i = 0; i < columns; ++i) {
-            const int64_t column = i / PANEL * PANEL;
-            kernel[k * columns + i] =
-                packed[column * rows + place(panel_width(columns, column), k, i - column, BF16_GROUP)];
+            const int64_t column = i / PANEL * PANEL,
+                          at = column * rows + place(panel_width(columns, column), k, i - column, group);
+            memcpy((char *)kernel + (size_t)(k * columns + i) * size, (const char *)packed + (size_t)at * size, size);
         }
+}
+
+void KERNEL(pack_bf16)(uint16_t *packed, const uint16_t *kernel, int64_t inner, int64_t columns)
+{
+    pack_groups(packed, kernel, inner, columns, BF16_GROUP, sizeof *kernel);
+}
+
+void KERNEL(unpack_bf16)(uint16_t *kernel, const uint16_t *packed, int64_t inner, int64_t columns)
+{
+    unpack_groups(kernel, packed, inner, columns, BF16_GROUP, sizeof *kernel);
 }
 
 void KERNEL(pack_i8)(int8_t *packed, const int8_t *kernel, int64_t inner, int64_t columns, const float *zero,
                      int64_t channels)
 {
-    const int64_t rows = round_up(inner, I8_GROUP), all = round_up(columns, VEC_FLOATS);
-    for (int64_t column = 0; column < columns; column += PANEL) {
-        const int64_t width = panel_width(columns, column);
-        for (int64_t k = 0; k < rows; ++k)
-            for (int64_t i = 0; i < width; ++i) {
-                const bool inside = k < inner && column + i < columns;
-                packed[column * rows + place(width, k, i, I8_GROUP)] = inside ? kernel[k * columns + column + i] : 0;
-            }
-    }
+    const int64_t all = round_up(columns, VEC_FLOATS);
+    pack_groups(packed, kernel, inner, columns, I8_GROUP, sizeof *kernel);
     if (I8_GROUP == 1) return;
-    int32_t *less = (int32_t *)(void *)(packed + rows * all); /* rows come in fours */
+    int32_t *less = (int32_t *)(void *)(packed + round_up(inner, I8_GROUP) * all); /* rows come in fours */
     memset(less, 0, (size_t)all * sizeof *less);
     for (int64_t k = 0; k < inner; ++k)
         for (int64_t i = 0; i < columns; ++i)
@@ -81,13 +89,7 @@ void KERNEL(pack_i8)(int8_t *packed, const int8_t *kernel, int64_t inner, int64_
 
 void KERNEL(unpack_i8)(int8_t *kernel, const int8_t *packed, int64_t inner, int64_t columns)
 {
-    const int64_t rows = round_up(inner, I8_GROUP);
-    for (int64_t k = 0; k < inner; ++k)
-        for (int64_t i = 0; i < columns; ++i) {
-            const int64_t column = i / PANEL * PANEL;
-            kernel[k * columns + i] =
-                packed[column * rows + place(panel_width(columns, column), k, i - column, I8_GROUP)];
-        }
+    unpack_groups(kernel, packed, inner, columns, I8_GROUP, sizeof *kernel);
 }
 
 /* ---- one panel as floats: inner x width ---- */
@@ -127,13 +129,6 @@ void KERNEL(round_bf16)(uint16_t *restrict to, const float *restrict from, int64
         to[i] = deep__bf16_round(from[i]);
 }
 
-/* The whole number that stands for x, as a float. */
-static inline float quantum(float x, float inverse, float zero)
-{
-    const float q = x * inverse + zero, low = q > 0 ? q : 0;
-    return (low < 255 ? low : 255) + .5f;
-}
-
 void KERNEL(quantize)(uint8_t *to, const float *from, const float *inverse, const float *zero, int64_t pixels,
                       int64_t channels)
 {
@@ -142,7 +137,7 @@ void KERNEL(quantize)(uint8_t *to, const float *from, const float *inverse, cons
         for (; c + VEC_FLOATS <= channels; c += VEC_FLOATS)
             vec_store_quantized(to + c, vec_load(from + c) * vec_load(inverse + c) + (vec_load(zero + c) + .5f));
         for (; c < channels; ++c)
-            to[c] = (uint8_t)(int32_t)quantum(from[c], inverse[c], zero[c]);
+            to[c] = quantum(from[c] * inverse[c] + zero[c]);
     }
 }
 
@@ -151,5 +146,5 @@ void KERNEL(quantize_wide)(float *restrict to, const float *restrict from, const
 {
     for (int64_t p = 0; p < pixels; ++p, to += channels, from += channels)
         for (int64_t c = 0; c < channels; ++c)
-            to[c] = (float)(int32_t)quantum(from[c], inverse[c], zero[c]) - zero[c];
+            to[c] = (float)quantum(from[c] * inverse[c] + zero[c]) - zero[c];
 }

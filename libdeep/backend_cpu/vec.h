@@ -112,6 +112,13 @@ VEC_INLINE vec vec_gate(vec value, vec gate)
 typedef uint8_t vec_bytes __attribute__((vector_size(VEC_FLOATS)));
 typedef uint8_t vec_bytes_memory __attribute__((vector_size(VEC_FLOATS), aligned(1), may_alias));
 
+/* The whole number nearest to value, clamped to 0 .. 255. */
+static inline uint8_t quantum(float value)
+{
+    const float low = value > 0 ? value : 0;
+    return (uint8_t)(int32_t)((low < 255 ? low : 255) + .5f);
+}
+
 /* The whole number nearest to value - 1/2, clamped to 0 .. 255: whoever makes the value adds the half. */
 VEC_INLINE void vec_store_quantized(uint8_t *to, vec value)
 {
