@@ -32,8 +32,9 @@ static deep_status estimate_inference(deep_memory_estimate *e, const deep_model 
 {
     deep_program program;
     deep_value unused;
-    const deep_session_shape shape = {
-        .batch = deep__session_images_a_run(model, batch), .threads = 1, .packed = deep__model_can_pack(model)};
+    const deep_session_shape shape = {.batch = deep__session_images_a_run(model, batch),
+                                      .threads = model->context->threads,
+                                      .packed = deep__model_can_pack(model)};
     const deep_status status = deep__session_program(&program, &unused, model, shape);
     const int64_t input = (int64_t)batch * model->arch.input_size * model->arch.input_size * 3 * (int64_t)sizeof(float);
     e->activations = (int64_t)(program.graph.arena_bytes + program.scratch_bytes) + input;
