@@ -27,6 +27,7 @@ class Job:
     threads: int
     folder: str
     padding: str = "same"  # libdeep alone: "symmetric" pads as PyTorch does
+    device: str = ""  # libdeep's and PyTorch's name of it; "" = what libdeep takes by itself, and PyTorch's processor
 
     def function(self):
         action = "train" if self.kind == "train" else "infer"

@@ -33,7 +33,7 @@ def channels_first(x):
 
 def libdeep_model(job):
     import libdeep
-    context = libdeep.Context(threads=job.threads)
+    context = libdeep.Context(threads=job.threads, device=job.device or "auto")
     return libdeep, libdeep.Model.load(f"{job.folder}/{job.padding}_{job.size}.safetensors", context=context)
 
 
@@ -121,13 +121,24 @@ def quantize_onnx(folder, size):
 # ---- PyTorch ----
 
 def torch_model(job):
+    """(torch, the network, what gives its input): from the host's memory each time, which a GPU reads without a copy."""
     import timm
     import torch
     torch.set_num_threads(job.threads)
     model = timm.create_model("legacy_xception", pretrained=False, num_classes=CLASSES)
     model.load_state_dict(torch.load(f"{job.folder}/symmetric_{job.size}.pth", weights_only=True))
     x = torch.from_numpy(inputs(job.size, job.batch)).permute(0, 3, 1, 2)  # NHWC in memory already
-    return torch, model.to(memory_format=torch.channels_last), x
+    model = model.to(memory_format=torch.channels_last)
+    if not job.device:
+        return torch, model, lambda: x
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+    x = x.pin_memory()
+    return torch, model.to(job.device), lambda: x.to(job.device, non_blocking=True)
+
+
+def torch_autocast(torch, job):
+    return torch.autocast("cuda" if job.device else "cpu", torch.bfloat16, enabled=job.dtype == "bf16")
 
 
 def torch_infer(job, compiled=False):
@@ -136,12 +147,11 @@ def torch_infer(job, compiled=False):
     if compiled:
         import torch._inductor.config
         torch._inductor.config.freezing = True
-        model = torch.compile(model)
+        model = torch.compile(model, mode="reduce-overhead" if job.device else None)  # with CUDA graphs
 
     def run():
-        with torch.inference_mode() if not compiled else torch.no_grad(), \
-                torch.autocast("cpu", torch.bfloat16, enabled=job.dtype == "bf16"):
-            return model(x).float().numpy()
+        with torch.inference_mode() if not compiled else torch.no_grad(), torch_autocast(torch, job):
+            return model(x()).float().cpu().numpy()
     return run
 
 
@@ -149,21 +159,26 @@ def torch_compiled_infer(job):
     return torch_infer(job, compiled=True)
 
 
-def torch_train(job):
+def torch_train(job, compiled=False):
     torch, model, x = torch_model(job)
     model.train()
-    labels = torch.arange(job.batch)
+    network = torch.compile(model) if compiled else model
+    labels = torch.arange(job.batch, device=job.device or None)
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9) if job.optimizer == "sgd" else \
         torch.optim.Adam(model.parameters(), lr=RATE, amsgrad=True)
 
     def step():
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=job.dtype == "bf16"):
-            loss = torch.nn.functional.cross_entropy(model(x), labels)
+        with torch_autocast(torch, job):
+            loss = torch.nn.functional.cross_entropy(network(x()), labels)
         loss.backward()
         optimizer.step()
         return float(loss.detach())
     return step
+
+
+def torch_compiled_train(job):
+    return torch_train(job, compiled=True)
 
 
 # ---- Keras ----

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bench/gpu.py without a GPU: what it says is missing, how it judges, and what it draws."""
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+sys.path.insert(0, str(BENCH))
+
+import gpu
+import roofline
+
+TRAINING = next(row for row in gpu.rows(False) if row.memory)
+
+
+def result(own_ms, peer_ms, own_megabytes=7000.0):
+    """A row with libdeep and its peer; None leaves one out."""
+    times = {"libdeep": (own_ms, own_megabytes), TRAINING.peer: (peer_ms, 15000.0)}
+    contenders = {
+        name: {"min": ms, "median": ms, "runs": 12, "megabytes": megabytes, "difference": 0.0}
+        for name, (ms, megabytes) in times.items()
+        if ms is not None
+    }
+    return {"case": "", "batch": 128, "refused": {}, "contenders": contenders}
+
+
+def test_a_target_is_met_or_missed_or_was_not_measured():
+    assert gpu.judged(gpu.verdicts(TRAINING, result(50, 85))) == (
+        ">= 1.7 x torch: 1.70, met; <= 0.5 x its memory: 0.47, met"
+    )
+    assert gpu.judged(gpu.verdicts(TRAINING, result(50, 84, 7600.0))) == (
+        ">= 1.7 x torch: 1.68, missed; <= 0.5 x its memory: 0.51, missed"
+    )
+    for lacking in (result(None, 85), result(50, None)):
+        assert gpu.judged(gpu.verdicts(TRAINING, lacking)) == (
+            ">= 1.7 x torch: not measured; <= 0.5 x its memory: not measured"
+        )
+
+
+def test_a_single_image_has_a_time_of_its_own():
+    single = next(row for row in gpu.rows(False) if row.most_ms)
+    assert single.case.batch == 1
+    found = result(0.31, 0.62)
+    found["contenders"][single.peer] = found["contenders"].pop(TRAINING.peer)
+    assert gpu.judged(gpu.verdicts(single, found)) == ">= 1.5 x torch-compiled: 2.00, met; <= 0.3 ms: 0.31, missed"
+
+
+def test_what_a_library_refuses_stands_in_its_cell():
+    refusing = result(None, 85)
+    refusing["refused"]["libdeep"] = "not built yet"
+    assert gpu.cell(refusing, "libdeep") == "no: not built yet"
+    assert gpu.cell(refusing, "torch-compiled") == "-"
+    assert gpu.cell(refusing, TRAINING.peer) == "85.00 / 85.00 ms, 1506 images/s, 15000 MB"
+
+
+def test_without_a_gpu_it_says_what_is_missing(tmp_path):
+    made = subprocess.run(
+        [sys.executable, BENCH / "gpu.py", "--build", os.environ["DEEP_BUILD"], "--plugin", tmp_path],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=False,
+    )
+    assert made.returncode == 1
+    assert re.fullmatch(r"libdeep: cuda +not available +.* no GPU plugin: /.*\n", made.stdout)
+
+
+@pytest.mark.parametrize("rate", [0.001, 40.0])
+def test_the_roofline_stays_inside_its_picture(rate):
+    dots = [
+        {"name": "a <b>", "intensity": 2.0, "rate": rate, "ms": 1.0, "share": 0.5},
+        {"name": "c", "intensity": 300.0, "rate": 30.0, "ms": 1.0, "share": 0.5},
+    ]
+    text = roofline.draw(dots, 3.0, {"fp32": 50.0, "bf16": 700.0})
+    root = ElementTree.fromstring(text)
+    name = "{http://www.w3.org/2000/svg}"
+    circles, lines = root.findall(f"{name}circle"), root.findall(f"{name}polyline")
+    points = [(float(c.get("cx")), float(c.get("cy"))) for c in circles]
+    points += [tuple(map(float, point.split(","))) for line in lines for point in line.get("points").split()]
+    assert len(circles) == 2 and len(lines) == 2 and len(points) == 8
+    assert all(0 <= x <= roofline.WIDTH and 0 <= y <= roofline.HEIGHT for x, y in points)
+    assert points[0][0] < points[1][0] and (points[0][1] > points[1][1]) == (rate < 30)
+    assert len(re.findall("<title>a &lt;b&gt;: ", text)) == 1
