@@ -119,10 +119,10 @@ check 'the same bits twice' cuda/test_gpu bits
 check 'two sessions and two contexts in two threads' cuda/test_gpu threads
 check 'a full device says which batch fits, and goes on' cuda/test_gpu memory
 check 'sessions: layers, batches, saving while they run' unit/test_session
-check 'prediction: threads, batches, forked children' unit/test_predict
 check 'trainers' unit/test_trainer
 check 'fitting: seeds, cancelling and resuming at every callback, checkpoints' unit/test_fit fit
-if [ -z "$wrapper" ]; then
+if [ -z "$wrapper" ]; then # which wants one process
+  check 'prediction: threads, batches, forked children' unit/test_predict
   part 'parity with Keras and PyTorch' python/test_golden.py golden
   part 'a whole job: drawing, training, evaluating' tools/deep job
 fi
