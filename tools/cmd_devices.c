@@ -19,8 +19,10 @@ static const command_help help = {"devices [--json]", "Lists the devices that ca
 
 static void print_device(const deep_device *device)
 {
-    printf("%-6s %-13s %3d threads  %s\n", device->name, device->available ? "available" : "not available",
-           device->threads, device->description);
+    if (device->available)
+        printf("%-6s available, %d threads: %s\n", device->name, device->threads, device->description);
+    else
+        printf("%-6s not available: %s\n", device->name, device->description);
 }
 
 static void add_device(json_out *json, const deep_device *device)
