@@ -48,8 +48,8 @@ VEC_INLINE void finish(const row_group *g, int64_t at, vec value, const quantiza
 typedef vec column_sums[GROUP][2];
 
 /*
- * Adds input column `from` to the output columns before, at and after it, the last of which it begins, and finishes the
- * first. A single row has taps of 0 where it meets padding, several load zeros there.
+ * Adds input column `from` to the output columns before, at and after it, the last of which it begins. A single row has
+ * taps of 0 where it meets padding, several load zeros there.
  */
 VEC_INLINE void add_column(const row_group *g, vec taps[9][2], int64_t from, column_sums before, column_sums here,
                            column_sums after, const int R, const int V, const bool relu)
