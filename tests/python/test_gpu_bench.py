@@ -68,7 +68,7 @@ def test_without_a_gpu_it_says_what_is_missing(tmp_path):
         check=False,
     )
     assert made.returncode == 1
-    assert re.fullmatch(r"libdeep: cuda +not available +.* no GPU plugin: /.*\n", made.stdout)
+    assert re.fullmatch(r"libdeep: cuda +not available: no GPU plugin: /.*\n", made.stdout)
 
 
 @pytest.mark.parametrize("rate", [0.001, 40.0])
