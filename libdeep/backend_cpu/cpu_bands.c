@@ -86,6 +86,7 @@ size_t deep__cpu_bands_scratch(const cpu_node *node)
 
 /* ---- one row of pixels ---- */
 
+/* Depthwise results of `count` rows, from row `row` over all images on. */
 static void depthwise_pixels(const bands *b, int64_t row, int64_t count, char *to, char *lines)
 {
     cpu_depthwise rows;
