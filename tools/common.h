@@ -25,7 +25,8 @@ typedef struct data_settings {
 extern const option_choice bad_image_choices[];
 
 #define COMPUTE_ROWS(settings)                                                                                         \
-    {"device", 0, OPTION_TEXT, "NAME", "auto, cpu or ref (auto)", offsetof(settings, compute.device), 0, 0, NULL},     \
+    {"device", 0, OPTION_TEXT, "NAME", "auto, cuda, cuda:1, cpu or ref (auto)", offsetof(settings, compute.device),    \
+     0,        0, NULL},                                                                                               \
     {                                                                                                                  \
         "threads", 0, OPTION_INT, "N", "threads that compute (all processors)", offsetof(settings, compute.threads),   \
             1, 1024, NULL                                                                                              \

@@ -156,6 +156,12 @@ DEEP_API const char *deep_model_metadata(const deep_model *model);
  */
 DEEP_API deep_status deep_model_set_metadata(deep_model *model, const char *key, const char *json);
 
+/**
+ * @return Name of the device that computes the model: its context's, but where that was chosen by "auto" and lacks something
+ *         that the model needs, "cpu" or "ref"; "" for NULL. Lives as long as the context. Since 0.1.
+ */
+DEEP_API const char *deep_model_device(const deep_model *model);
+
 /** @return Number of classes; 0 for NULL. Since 0.1. */
 DEEP_API int32_t deep_model_class_count(const deep_model *model);
 

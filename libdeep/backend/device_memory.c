@@ -1,11 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend/device_memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool deep__computes_in_host_memory(const deep_context *context)
 {
     return context->accelerator == NULL;
+}
+
+deep_context *deep__context_in_host_memory(deep_context *context)
+{
+    return deep__computes_in_host_memory(context) ? context : context->beside;
+}
+
+bool deep__context_supports(const deep_context *context, const deep_graph *graph, char *reason, size_t size)
+{
+    for (int32_t i = 0; i < graph->node_count && !deep__computes_in_host_memory(context); ++i) {
+        const deep_node *node = &graph->nodes[i];
+        if (context->backend->supports(graph, node)) continue;
+        snprintf(reason, size, "%s has no %s of this type or size", context->device, deep__op_name(node->op));
+        return false;
+    }
+    return true;
 }
 
 deep_status deep__device_alloc(void **out, const deep_context *context, size_t bytes, const char *what)

@@ -12,6 +12,15 @@
 /* Whether plans compute in the host's memory. */
 bool deep__computes_in_host_memory(const deep_context *context);
 
+/* The context itself when it computes in the host's memory, else the one beside it that does; NULL = there is none. */
+deep_context *deep__context_in_host_memory(deep_context *context);
+
+/*
+ * Whether the context's device can compute every node; false with one line in `reason`. Whatever computes in the host's
+ * memory can.
+ */
+bool deep__context_supports(const deep_context *context, const deep_graph *graph, char *reason, size_t size);
+
 /* `what` names the purpose in the error text. */
 deep_status deep__device_alloc(void **out, const deep_context *context, size_t bytes, const char *what);
 void deep__device_free(const deep_context *context, void *memory);

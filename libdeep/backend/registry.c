@@ -129,16 +129,10 @@ static deep_status choose_named(deep_context *context, const char *device, const
     return open_accelerator(context, index);
 }
 
-/* A GPU when there is one; what is left out is logged. */
-static deep_status choose_best(deep_context *context, const char *plugin)
+/* The best of what is linked in; what is left out is logged. */
+static deep_status choose_linked(deep_context *context)
 {
     char reason[REASON_SIZE];
-    context->backend = find_accelerator(plugin, 0, reason, sizeof reason);
-    if (context->backend != NULL) {
-        name_accelerator(context->device, sizeof context->device, 0);
-        return open_accelerator(context, 0);
-    }
-    deep__log(&context->logger, DEEP_LOG_INFO, "device cuda is not used: %s", reason);
     for (int i = 0; i < BACKEND_COUNT && context->backend == NULL; ++i) {
         context->backend = find_usable(backends[i].name, context->isa, reason, sizeof reason);
         if (context->backend == NULL)
@@ -149,10 +143,41 @@ static deep_status choose_best(deep_context *context, const char *plugin)
     return context->backend != NULL ? DEEP_OK : deep__fail(DEEP_ERROR_DEVICE, "no device is usable");
 }
 
+static deep_status open_linked(deep_context *context)
+{
+    const deep_host host = deep__host(context);
+    DEEP_TRY(choose_linked(context));
+    return context->backend->open(&host, context->isa);
+}
+
+/* The context for what the accelerator of `context` lacks. */
+static deep_status open_beside(deep_context *context, const deep_context_options *read)
+{
+    deep_context_options options = *read;
+    options.struct_size = sizeof options; /* 0 where the caller gave none */
+    DEEP_TRY(deep__context_create(&context->beside, &options));
+    context->beside->parent = context;
+    return open_linked(context->beside);
+}
+
+/* A GPU when there is one; what is left out is logged. */
+static deep_status choose_best(deep_context *context, const deep_context_options *options)
+{
+    char reason[REASON_SIZE];
+    context->backend = find_accelerator(options->plugin, 0, reason, sizeof reason);
+    if (context->backend == NULL) {
+        deep__log(&context->logger, DEEP_LOG_INFO, "device cuda is not used: %s", reason);
+        return choose_linked(context);
+    }
+    name_accelerator(context->device, sizeof context->device, 0);
+    DEEP_TRY(open_accelerator(context, 0));
+    return open_beside(context, options);
+}
+
 static deep_status choose(deep_context *context, const deep_context_options *options)
 {
     const bool named = options->device != NULL && strcmp(options->device, "auto") != 0;
-    return named ? choose_named(context, options->device, options->plugin) : choose_best(context, options->plugin);
+    return named ? choose_named(context, options->device, options->plugin) : choose_best(context, options);
 }
 
 deep_status deep_context_create(deep_context **out, const deep_context_options *given)

@@ -100,8 +100,9 @@ deep_status deep__context_check(const deep_context *context)
 
 deep_status deep__context_check_cancel(const deep_context *context)
 {
-    if (atomic_load(&context->cancelled)) return deep__fail(DEEP_ERROR_CANCELLED, "cancelled");
-    return DEEP_OK;
+    const bool cancelled =
+        atomic_load(&context->cancelled) || (context->parent != NULL && atomic_load(&context->parent->cancelled));
+    return cancelled ? deep__fail(DEEP_ERROR_CANCELLED, "cancelled") : DEEP_OK;
 }
 
 void deep_context_options_init(deep_context_options *options, size_t size)
@@ -113,6 +114,7 @@ void deep_context_free(deep_context *context)
 {
     if (context == NULL) return;
     const deep_allocator allocator = context->allocator;
+    deep_context_free(context->beside);
     if (context->close != NULL) context->close(context);
     deep__free(&allocator, context);
 }

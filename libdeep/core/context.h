@@ -32,6 +32,10 @@ struct deep_context {
     void (*close)(struct deep_context *); /* gives back the accelerator */
     char device[16];
     atomic_int cancelled;
+    /* Of an "auto" context on an accelerator: the same in the host's memory, for what the accelerator lacks; else NULL. */
+    struct deep_context *beside;
+    const struct deep_context
+        *parent; /* whose `beside` this one is, and whose cancelling counts here too; NULL = none */
 };
 
 /* A context without a backend: enough for base, core, image and data. backend/registry.c makes the public one. */

@@ -232,6 +232,7 @@ static deep_status calibrate(deep_model **out, const deep_model *model, const de
 {
     deep_quantizer quantizer;
     const deep_quantizer_options settings = {.method = options->method,
+                                             .context = deep__context_in_host_memory(model->context),
                                              .percentile = options->percentile,
                                              .max_error = options->max_error,
                                              .dataset = options->calibration,
@@ -253,7 +254,7 @@ deep_status deep_model_quantize(deep_model **out, const deep_model *model, const
     DEEP_TRY(read_options(&options, given));
     DEEP_TRY(deep__model_share(model));
     deep_status status = deep__model_check_float(model, "cannot be quantized again");
-    if (status == DEEP_OK && !deep__computes_in_host_memory(model->context))
+    if (status == DEEP_OK && deep__context_in_host_memory(model->context) == NULL)
         status = deep__fail(DEEP_ERROR_UNSUPPORTED, "device \"%s\" quantizes no models; \"cpu\" and \"ref\" do",
                             deep_context_device(model->context));
     if (status == DEEP_OK)

@@ -55,8 +55,8 @@ deep_status deep__quantizer_create(deep_quantizer *quantizer, const deep_model *
                                    const deep_quantizer_options *options)
 {
     *quantizer = (deep_quantizer){.options = *options};
-    DEEP_TRY(deep_model_clone(&quantizer->exact, model));
-    DEEP_TRY(deep_model_clone(&quantizer->rounded, model));
+    DEEP_TRY(deep__model_clone_into(&quantizer->exact, model, options->context));
+    DEEP_TRY(deep__model_clone_into(&quantizer->rounded, model, options->context));
     deep_calibration *calibration = &quantizer->calibration;
     DEEP_TRY(deep__calibration_create(calibration, quantizer->exact, options->dataset, options->images,
                                       count_passes(options)));

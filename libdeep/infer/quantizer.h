@@ -22,9 +22,10 @@ typedef struct deep_kernel_choice {
 } deep_kernel_choice;
 
 typedef struct deep_quantizer_options {
-    int32_t method;    /* DEEP_CALIBRATE_* */
-    double percentile; /* 50 to 100 */
-    double max_error;  /* a kernel that exceeds it becomes BF16 */
+    int32_t method;        /* DEEP_CALIBRATE_* */
+    double percentile;     /* 50 to 100 */
+    double max_error;      /* a kernel that exceeds it becomes BF16 */
+    deep_context *context; /* that calibration computes in: one in the host's memory */
     const deep_dataset *dataset;
     int64_t images; /* 0 = all */
     deep_calibration_step progress;

@@ -91,6 +91,7 @@ void deep__model_clear_padding(deep_model *model)
 
 deep_status deep__model_allocate(deep_model *model)
 {
+    DEEP_TRY(deep__model_choose_device(model));
     const deep_allocator *allocator = &model->context->allocator;
     DEEP_TRY(deep__arch_params(&model->params, &model->arch, allocator));
     const size_t elements = (size_t)model->params.elements;
@@ -270,12 +271,11 @@ static deep_status copy_into(deep_model *copy, const deep_model *model)
     return DEEP_OK;
 }
 
-deep_status deep_model_clone(deep_model **out, const deep_model *model)
+deep_status deep__model_clone_into(deep_model **out, const deep_model *model, deep_context *context)
 {
-    DEEP_REQUIRE_OUT(out);
     DEEP_TRY(deep__model_share(model));
     deep_model *copy = NULL;
-    deep_status status = deep__model_new(&copy, model->context);
+    deep_status status = deep__model_new(&copy, context);
     if (status == DEEP_OK) status = copy_into(copy, model);
     deep__model_unshare(model);
     if (status == DEEP_OK)
@@ -283,6 +283,13 @@ deep_status deep_model_clone(deep_model **out, const deep_model *model)
     else
         deep_model_free(copy);
     return status;
+}
+
+deep_status deep_model_clone(deep_model **out, const deep_model *model)
+{
+    DEEP_REQUIRE_OUT(out);
+    DEEP_REQUIRE(model != NULL, "model is NULL");
+    return deep__model_clone_into(out, model, model->context);
 }
 
 void deep_model_free(deep_model *model)

@@ -54,6 +54,18 @@ deep_status deep__model_new(deep_model **out, deep_context *context);
 deep_status deep__model_allocate(deep_model *model);
 
 /*
+ * Before a model has values: one that its context's device cannot compute is given to the context in the host's memory, where
+ * the device was chosen by "auto". The log says why.
+ */
+deep_status deep__model_choose_device(deep_model *model);
+
+/* Moves values and computing to the host's memory, and says why in the log. The caller has the model alone. */
+deep_status deep__model_leave_device(deep_model *model, const char *why);
+
+/* As deep_model_clone(), in another context. */
+deep_status deep__model_clone_into(deep_model **out, const deep_model *model, deep_context *context);
+
+/*
  * Zeroes what stands behind each parameter, where readers may look; after the values, whose memory the threads that read
  * a file enter side by side.
  */

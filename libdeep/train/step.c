@@ -137,7 +137,7 @@ static void add_statistics_updates(deep_step_program *p)
     }
 }
 
-deep_status deep__step_build(deep_step_program *p, const deep_trainer *trainer)
+deep_status deep__step_graph(deep_step_program *p, const deep_trainer *trainer)
 {
     deep_program *program = &p->program;
     deep_graph *graph = &program->graph;
@@ -158,8 +158,13 @@ deep_status deep__step_build(deep_step_program *p, const deep_trainer *trainer)
     add_statistics_updates(p);
     DEEP_TRY(graph->status);
     graph->values[p->result].keep = graph->values[p->norm].keep = true;
-    if (trainer->options.dtype == DEEP_DTYPE_BF16) DEEP_TRY(deep__pass_store_bf16(graph));
-    return deep__program_compile(program, trainer->model->context->threads, false);
+    return trainer->options.dtype == DEEP_DTYPE_BF16 ? deep__pass_store_bf16(graph) : DEEP_OK;
+}
+
+deep_status deep__step_build(deep_step_program *p, const deep_trainer *trainer)
+{
+    DEEP_TRY(deep__step_graph(p, trainer));
+    return deep__program_compile(&p->program, trainer->model->context->threads, false);
 }
 
 deep_status deep__step_program(deep_step_program **out, deep_trainer *trainer, int32_t batch)

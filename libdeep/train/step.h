@@ -48,6 +48,9 @@ deep_status deep__trainer_for_host(const deep_trainer *trainer);
 /* To be called after the host has changed them there. */
 void deep__trainer_host_wrote(deep_trainer *trainer);
 
+/* The step's nodes for program->batch images; free program->program also after a failure. */
+deep_status deep__step_graph(deep_step_program *program, const deep_trainer *trainer);
+
 /* Compiles the step for program->batch images; free program->program also after a failure. */
 deep_status deep__step_build(deep_step_program *program, const deep_trainer *trainer);
 

@@ -11,7 +11,6 @@ static deep_status allocate(deep_trainer *trainer)
 {
     const deep_allocator *allocator = &trainer->model->context->allocator;
     const size_t elements = (size_t)trainer->model->params.elements, classes = (size_t)trainer->model->arch.classes;
-    trainer->slot_count = deep__optimizer_slots(&trainer->options);
     const size_t slots = elements * (size_t)trainer->slot_count;
     DEEP_TRY(deep__alloc(&trainer->gradients, allocator, elements, sizeof(float), "gradients"));
     DEEP_TRY(deep__alloc(&trainer->slots, allocator, slots, sizeof(float), "optimizer slots"));
@@ -23,6 +22,20 @@ static deep_status allocate(deep_trainer *trainer)
     for (size_t c = 0; c < classes; ++c)
         trainer->class_weights[c] = 1;
     return DEEP_OK;
+}
+
+/* A step that the device cannot compute goes where `auto` would have gone without it. */
+static deep_status choose_device(const deep_trainer *trainer)
+{
+    char reason[128];
+    deep_step_program step = {.batch = trainer->options.batch};
+    if (trainer->model->context->beside == NULL) return DEEP_OK;
+    deep_status status = deep__step_graph(&step, trainer);
+    if (status == DEEP_OK &&
+        !deep__context_supports(trainer->model->context, &step.program.graph, reason, sizeof reason))
+        status = deep__model_leave_device(trainer->model, reason);
+    deep__program_free(&step.program);
+    return status;
 }
 
 /* Where plans find what lives longer than a step. */
@@ -39,9 +52,11 @@ static deep_status bind(deep_trainer *trainer, void *base[DEEP_SEGMENT_COUNT])
 deep_status deep__trainer_init(deep_trainer *trainer, deep_model *model, const deep_fit_options *options)
 {
     *trainer = (deep_trainer){.model = model, .options = *options, .learning_rate = options->learning_rate};
-    trainer->workspace.context = model->context;
+    trainer->slot_count = deep__optimizer_slots(options);
     void *base[DEEP_SEGMENT_COUNT];
     DEEP_TRY(deep__model_check_float(model, "cannot be trained"));
+    DEEP_TRY(choose_device(trainer));
+    trainer->workspace.context = model->context;
     DEEP_TRY(allocate(trainer));
     return bind(trainer, base); /* a lack of memory shows now, and what is left is the workspace's */
 }

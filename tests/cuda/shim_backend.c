@@ -4,11 +4,18 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct shim_plan {
     deep_plan *plan;
     deep_accelerator *accelerator;
 } shim_plan;
+
+static const char *const op_names[DEEP_OP_COUNT] = {
+#define OP(enumerator, name, inputs, outputs, in_place) [DEEP_OP_##enumerator] = name,
+#include "graph/ops.def"
+#undef OP
+};
 
 static int32_t describe(int32_t isa, char *text, size_t size)
 {
@@ -23,11 +30,28 @@ static deep_status open_device(const deep_host *host, int32_t isa)
     return DEEP_OK;
 }
 
+/* FAKE_GPU_LACKS names an op that this device has not. */
+static bool is_lacking(const deep_node *node)
+{
+    const char *lacks = getenv("FAKE_GPU_LACKS");
+    return lacks != NULL && strcmp(lacks, op_names[node->op]) == 0;
+}
+
+static bool supports(const deep_graph *graph, const deep_node *node)
+{
+    return !is_lacking(node) && deep__cuda_supports(graph, node);
+}
+
 static deep_status plan_create(deep_plan **out, size_t *scratch, const deep_graph *graph,
                                const deep_plan_options *options, const deep_host *host)
 {
     shim_plan *shim = malloc(sizeof *shim);
     *out = NULL;
+    for (int32_t i = 0; i < graph->node_count; ++i)
+        if (is_lacking(&graph->nodes[i])) {
+            free(shim);
+            return host->fail(host->user, DEEP_ERROR_UNSUPPORTED, "the cuda backend has no op that it is to lack");
+        }
     if (shim == NULL) return host->fail(host->user, DEEP_ERROR_OUT_OF_MEMORY, "out of memory: a plan");
     shim->accelerator = options->accelerator;
     const deep_status status = deep__cuda_plan_create(&shim->plan, scratch, graph, options, host);
@@ -65,7 +89,7 @@ const deep_backend *deep__backend_shim(void)
         .name = "cuda",
         .describe = describe,
         .open = open_device,
-        .supports = deep__cuda_supports,
+        .supports = supports,
         .plan_create = plan_create,
         .plan_run = plan_run,
         .plan_free = plan_free,

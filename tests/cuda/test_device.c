@@ -20,6 +20,7 @@ static void setup(void)
     make_input();
     unsetenv("FAKE_GPUS");
     unsetenv("FAKE_GPU_BYTES");
+    unsetenv("FAKE_GPU_LACKS");
 }
 
 /* ---- inference ---- */
@@ -245,6 +246,100 @@ START_TEST(auto_takes_the_device_when_there_is_one)
 }
 END_TEST
 
+/* ---- what "auto" does where the device lacks something ---- */
+
+static char logged[4096];
+
+static void remember(void *user, int32_t level, const char *line)
+{
+    (void)user;
+    ck_assert_int_eq(level, DEEP_LOG_WARNING);
+    snprintf(logged, sizeof logged, "%s", line);
+}
+
+static deep_context *open_auto(void)
+{
+    deep_context *context;
+    const deep_context_options options = {DEEP_CONTEXT_OPTIONS_INIT, .threads = 1, .log = remember};
+    logged[0] = '\0';
+    assert_ok(deep_context_create(&context, &options));
+    return context;
+}
+
+START_TEST(auto_computes_beside_what_the_device_lacks)
+{
+    float found[BATCH * CLASSES], expected[BATCH * CLASSES];
+    deep_context *host = open_context("ref"), *context = open_auto();
+    deep_model *on_host = new_model(host), *on_device = new_model(context);
+    ck_assert_str_eq(deep_model_device(on_device), "cuda");
+    ck_assert_str_eq(logged, "");
+    setenv("FAKE_GPU_LACKS", "max_pool", 1);
+    deep_model *beside = new_model(context);
+    ck_assert_str_eq(deep_context_device(context), "cuda");
+    ck_assert(strcmp(deep_model_device(beside), "cpu") == 0 || strcmp(deep_model_device(beside), "ref") == 0);
+    ck_assert_msg(strstr(logged, "cuda has no max_pool of this type or size: ") == logged, "%s", logged);
+    predict(on_host, expected);
+    predict(beside, found);
+    assert_alike(found, expected, BATCH * CLASSES, 1e-5, "probabilities");
+    unsetenv("FAKE_GPU_LACKS");
+    predict(on_device, found);
+    assert_alike(found, expected, BATCH * CLASSES, 1e-5, "probabilities of the device");
+    deep_model_free(beside);
+    deep_model_free(on_device);
+    deep_model_free(on_host);
+    deep_context_free(context);
+    deep_context_free(host);
+}
+END_TEST
+
+START_TEST(auto_trains_beside_what_the_device_lacks)
+{
+    deep_context *context = open_auto();
+    trained t = {.context = context, .model = new_model(context)}, host = open_trainer("ref", &adam);
+    float before[BATCH * CLASSES];
+    predict(t.model, before); /* a session that is kept, and weights on the device */
+    setenv("FAKE_GPU_LACKS", "dropout", 1);
+    assert_ok(deep_trainer_create(&t.trainer, t.model, &adam));
+    ck_assert_str_ne(deep_model_device(t.model), "cuda");
+    ck_assert_msg(strstr(logged, "cuda has no dropout of this type or size: ") == logged, "%s", logged);
+    take_steps(&t, 0, STEPS);
+    take_steps(&host, 0, STEPS);
+    for (int i = 0; i < STEPS; ++i)
+        ck_assert_double_eq_tol(t.loss[i], host.loss[i], 1e-4 * host.loss[i]);
+    close_trainer(&host);
+    close_trainer(&t);
+}
+END_TEST
+
+START_TEST(a_named_device_that_lacks_something_says_so)
+{
+    setenv("FAKE_GPU_LACKS", "max_pool", 1);
+    deep_context *context = open_context("cuda");
+    deep_model *model = new_model(context);
+    deep_session *session;
+    assert_status(deep_session_create(&session, model, NULL), DEEP_ERROR_UNSUPPORTED);
+    ck_assert_str_eq(deep_model_device(model), "cuda");
+    deep_model_free(model);
+    deep_context_free(context);
+}
+END_TEST
+
+START_TEST(auto_quantizes_and_runs_what_is_quantized)
+{
+    float exact[BATCH * CLASSES], found[BATCH * CLASSES];
+    deep_context *context = open_auto();
+    deep_model *model = new_model(context), *quantized;
+    const deep_quantize_options bf16 = {DEEP_QUANTIZE_OPTIONS_INIT, .dtype = DEEP_DTYPE_BF16};
+    assert_ok(deep_model_quantize(&quantized, model, &bf16));
+    predict(model, exact);
+    predict(quantized, found);
+    assert_alike(found, exact, BATCH * CLASSES, 0.02, "probabilities in bf16"); /* 8 bits of each weight */
+    deep_model_free(quantized);
+    deep_model_free(model);
+    deep_context_free(context);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("device");
@@ -262,6 +357,10 @@ Suite *test_suite(void)
     tcase_add_test(tests, what_the_device_cannot_is_said);
     tcase_add_test(stand_in, devices_are_counted_from_0);
     tcase_add_test(tests, auto_takes_the_device_when_there_is_one);
+    tcase_add_test(stand_in, auto_computes_beside_what_the_device_lacks);
+    tcase_add_test(stand_in, auto_trains_beside_what_the_device_lacks);
+    tcase_add_test(stand_in, a_named_device_that_lacks_something_says_so);
+    tcase_add_test(tests, auto_quantizes_and_runs_what_is_quantized);
     tcase_add_checked_fixture(stand_in, setup, NULL);
     suite_add_tcase(suite, tests);
     suite_add_tcase(suite, stand_in);

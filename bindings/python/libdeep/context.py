@@ -36,7 +36,7 @@ _log = c.deep_log_fn(_forward)  # one for all contexts, never freed
 class Context(Owner):
     """Threads, device and limits, shared by any number of models and threads.
 
-    `threads` compute (0 = the processors this process may run on), `device` is "auto", "cuda", "cpu" or "ref", `isa`
+    `threads` compute (0 = the processors this process may run on), `device` is "auto", "cuda", "cuda:1", "cpu" or "ref", `isa`
     the highest instruction set ("auto", "baseline", "avx2", "avx512"). Log lines up to `log_level` go to
     logging.getLogger("libdeep"). The limits are those of deep_context_options, 0 being the library's own.
     """

@@ -262,6 +262,11 @@ class Model(Owner):
         return ModelInfo(**{**values, "mean": tuple(summary.mean), "std": tuple(summary.std)})
 
     @property
+    def device(self) -> str:
+        """What computes it: the context's device, or, where that was "auto" and lacks something, "cpu" or "ref"."""
+        return str(library.deep_model_device(self._live).decode())
+
+    @property
     def classes(self) -> list[str]:
         """Names, in the order of the network's outputs."""
         owner = self._live
