@@ -116,6 +116,7 @@ check 'every op, forward and backward, beside ref' ops/test_ops cuda
 check 'sessions, parameters, gradients, layers, steps and checkpoints beside ref' cuda/test_device device
 check '20 training steps beside ref' cuda/test_gpu steps
 check 'the same bits twice' cuda/test_gpu bits
+check 'runs replayed as graphs, beside kernels queued one by one' cuda/test_replay replay
 check 'two sessions and two contexts in two threads' cuda/test_gpu threads
 check 'a full device says which batch fits, and goes on' cuda/test_gpu memory
 check 'sessions: layers, batches, saving while they run' unit/test_session

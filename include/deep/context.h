@@ -59,6 +59,12 @@ typedef struct deep_context_options {
      * names, else beside libdeep.so, else where it was to be installed. Opened when "auto" or "cuda" is asked for.
      */
     const char *plugin;
+    /**
+     * 1 = on a GPU each kernel is queued by itself in each run; 0 = runs that come again are queued as one CUDA graph. The results
+     * are the same; debuggers and profilers see more with 1.
+     */
+    int32_t plain_launches;
+    int32_t reserved2; /**< 0 */
 } deep_context_options;
 
 /** First member of a designated initialiser: `{DEEP_CONTEXT_OPTIONS_INIT, .threads = 2}`. */

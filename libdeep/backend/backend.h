@@ -33,6 +33,7 @@ typedef struct deep_plan_options {
     int32_t isa;                   /* DEEP_ISA_* */
     bool packed;                   /* the 1x1 kernels of the parameters are in the layout of `pack` */
     deep_accelerator *accelerator; /* NULL = the backend computes in the host's memory */
+    bool plain;                    /* queue each node in each run, never several recorded as one */
 } deep_plan_options;
 
 /*

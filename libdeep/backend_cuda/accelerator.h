@@ -26,4 +26,20 @@ deep_status deep__accelerator_check(const deep_accelerator *accelerator, const c
 deep_status deep__accelerator_enter(deep_accelerator *accelerator, int32_t *before);
 void deep__accelerator_leave(deep_accelerator *accelerator, int32_t before);
 
+/* ---- recordings: work that is queued again and again as a whole (a CUDA graph) ---- */
+
+typedef struct deep_recording deep_recording;
+
+/* From begin to end, what is queued is recorded and does not run. The caller has entered, all the while. */
+deep_status deep__recording_begin(deep_accelerator *accelerator);
+
+/* Ends it also when something in between failed; then, and when it returns an error, `*out` is NULL. */
+deep_status deep__recording_end(deep_accelerator *accelerator, deep_recording **out);
+
+/* Queues all of it, with the addresses that it was recorded with. */
+deep_status deep__recording_replay(const deep_recording *recording);
+
+/* Waits until it has run. */
+void deep__recording_free(deep_recording *recording);
+
 #endif

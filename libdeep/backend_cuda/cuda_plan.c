@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend_cuda/cuda.h"
+#include "backend_cuda/cuda_replay.h"
 
 #include <stdio.h>
 
@@ -8,6 +9,7 @@ struct deep_plan {
     deep_accelerator *accelerator;
     cuda_node *nodes;
     int32_t count;
+    cuda_replays replays;
 };
 
 static const char *const op_names[DEEP_OP_COUNT] = {
@@ -49,6 +51,11 @@ void deep__cuda_plan_free(deep_plan *plan)
 {
     if (plan == NULL) return;
     const deep_host host = plan->host;
+    int32_t before;
+    if (deep__accelerator_enter(plan->accelerator, &before) == DEEP_OK) {
+        deep__cuda_free_runs(&plan->replays);
+        deep__accelerator_leave(plan->accelerator, before);
+    }
     for (int32_t i = 0; i < plan->count; ++i) {
         deep__convolution_free(plan->nodes[i].convolution);
         for (int k = 0; k < CUDA_PRODUCTS; ++k)
@@ -105,6 +112,7 @@ deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_
     deep_plan *plan = host->alloc(host->user, sizeof *plan);
     if (plan == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
     *plan = (deep_plan){.host = *host, .accelerator = options->accelerator};
+    plan->replays.off = options->plain || options->accelerator == NULL;
     plan->nodes = host->alloc(host->user, ((size_t)graph->node_count + 1) * sizeof *plan->nodes);
     deep_status status = plan->nodes == NULL ? DEEP_ERROR_OUT_OF_MEMORY : prepare_nodes(plan, graph, scratch);
     if (status != DEEP_OK) {
@@ -127,13 +135,39 @@ static deep_status run_nodes(deep_plan *plan, int32_t first, int32_t end)
     return DEEP_OK;
 }
 
-deep_status deep__cuda_plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end)
+/* Records nodes that have run before, and queues them; where that fails, one by one as before. */
+static deep_status record(deep_plan *plan, cuda_run *run)
 {
+    deep_status status = deep__recording_begin(plan->accelerator);
+    if (status == DEEP_OK) {
+        const deep_status queued = run_nodes(plan, run->first, run->end);
+        status = deep__recording_end(plan->accelerator, &run->recording);
+        if (queued != DEEP_OK) status = queued;
+    }
+    if (status == DEEP_OK) {
+        plan->host.log(plan->host.user, DEEP_LOG_DEBUG, "cuda: a run is recorded");
+        return deep__recording_replay(run->recording);
+    }
+    plan->host.log(plan->host.user, DEEP_LOG_INFO, "cuda: runs cannot be recorded, kernels are queued one by one");
+    const int32_t first = run->first, end = run->end;
+    deep__cuda_free_runs(&plan->replays); /* and never tries again */
+    return run_nodes(plan, first, end);
+}
+
+static deep_status run_or_replay(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end)
+{
+    cuda_run *run = deep__cuda_find_run(&plan->replays, base, first, end);
+    if (run != NULL && run->recording != NULL) return deep__recording_replay(run->recording);
     for (int32_t i = first; i < end; ++i)
         deep__call_resolve(&plan->nodes[i].call, base);
+    return run == NULL || run->times == 1 ? run_nodes(plan, first, end) : record(plan, run);
+}
+
+deep_status deep__cuda_plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end)
+{
     int32_t before;
     DEEP_TRY(deep__accelerator_enter(plan->accelerator, &before));
-    const deep_status status = run_nodes(plan, first, end);
+    const deep_status status = run_or_replay(plan, base, first, end);
     deep__accelerator_leave(plan->accelerator, before);
     return status;
 }

@@ -38,6 +38,8 @@ static deep_status check_options(const deep_context_options *options)
                  options->threads, MAX_THREADS);
     DEEP_REQUIRE(options->isa >= DEEP_ISA_AUTO && options->isa <= DEEP_ISA_AVX512_BF16,
                  "isa %" PRId32 " is not one of DEEP_ISA", options->isa);
+    DEEP_REQUIRE(options->plain_launches == 0 || options->plain_launches == 1,
+                 "plain_launches is %" PRId32 ", not 0 or 1", options->plain_launches);
     DEEP_REQUIRE(options->max_pixels >= 0 && options->max_side >= 0 && options->max_decoder_bytes >= 0 &&
                      options->max_image_bytes >= 0 && options->max_model_bytes >= 0,
                  "a limit is negative");
@@ -60,6 +62,7 @@ deep_status deep__context_create(deep_context **out, const deep_context_options 
     context->logger.level = options.log_level == 0 ? DEEP_LOG_WARNING : options.log_level;
     context->threads = options.threads == 0 ? processors_allowed() : options.threads;
     context->isa = options.isa;
+    context->plain_launches = options.plain_launches != 0;
     context->pid = getpid();
     context->limits = (deep_limits){
         or_default(options.max_pixels, default_limits.max_pixels),

@@ -30,6 +30,7 @@ struct deep_context {
     const struct deep_backend *backend;   /* set by backend/registry.c, with all below but `cancelled` */
     struct deep_accelerator *accelerator; /* NULL = the backend computes in the host's memory */
     void (*close)(struct deep_context *); /* gives back the accelerator */
+    bool plain_launches;                  /* as the option */
     char device[16];
     atomic_int cancelled;
     /* Of an "auto" context on an accelerator: the same in the host's memory, for what the accelerator lacks; else NULL. */

@@ -60,7 +60,8 @@ deep_status deep__program_compile(deep_program *program, int32_t threads, bool p
 {
     deep_context *context = program->context;
     const deep_host host = deep__host(context);
-    const deep_plan_options options = {sizeof options, threads, context->isa, packed, context->accelerator};
+    const deep_plan_options options = {sizeof options,         threads, context->isa, packed, context->accelerator,
+                                       context->plain_launches};
     DEEP_TRY(deep__note_computation());
     DEEP_TRY(deep__memory_plan(&program->graph));
     return context->backend->plan_create(&program->plan, &program->scratch_bytes, &program->graph, &options, &host);

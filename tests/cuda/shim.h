@@ -7,10 +7,20 @@
  * With a NULL accelerator it computes in plain memory, for the table of ops.
  */
 #include "backend_cuda/accelerator.h"
+#include "backend_cuda/kernels/kernel.h"
 
 const deep_backend *deep__backend_shim(void);
 
 /* Whether an address is of the device's memory. */
 bool shim_owns(deep_accelerator *accelerator, const void *memory);
+
+/* What runs in a queue: loops with a copy of their arguments. */
+typedef void (*shim_work)(const void *arguments, kernel_grid grid);
+
+/* Runs it, or, while the queue is recorded, keeps it for the replays. */
+void shim_queue(deep_accelerator *accelerator, shim_work work, const void *arguments, size_t size, kernel_grid grid);
+
+/* Where the queue keeps what is recorded now; NULL in between. */
+deep_recording **shim_recording(deep_accelerator *accelerator);
 
 #endif

@@ -20,12 +20,19 @@ typedef struct block {
     size_t bytes;
 } block;
 
-struct deep_accelerator {
-    deep_host host;
+/* Memory of a device, and how many of its queues have it open. */
+typedef struct shim_device {
     pthread_mutex_t lock;
     block blocks[MAX_BLOCKS];
     size_t limit, used;
-    int32_t users; /* that have the memory open */
+    int32_t users;
+} shim_device;
+
+struct deep_accelerator {
+    deep_host host;
+    pthread_mutex_t busy; /* from enter to leave */
+    shim_device *device;
+    deep_recording *recording;
 };
 
 static size_t number(const char *name, size_t otherwise)
@@ -51,38 +58,45 @@ static deep_status open_device(deep_accelerator **out, int32_t index, const deep
 {
     (void)index;
     deep_accelerator *accelerator = calloc(1, sizeof *accelerator);
-    if (accelerator == NULL) return host->fail(host->user, DEEP_ERROR_OUT_OF_MEMORY, "out of memory: a device");
-    pthread_mutex_init(&accelerator->lock, NULL);
+    shim_device *device = calloc(1, sizeof *device);
+    if (accelerator == NULL || device == NULL) abort();
+    pthread_mutex_init(&device->lock, NULL);
+    pthread_mutex_init(&accelerator->busy, NULL);
+    device->limit = number("FAKE_GPU_BYTES", (size_t)8 << 30);
     accelerator->host = *host;
-    accelerator->limit = number("FAKE_GPU_BYTES", (size_t)8 << 30);
+    accelerator->device = device;
     *out = accelerator;
     return DEEP_OK;
 }
 
 static void close_device(deep_accelerator *accelerator)
 {
+    shim_device *device = accelerator->device;
     for (int i = 0; i < MAX_BLOCKS; ++i)
-        if (accelerator->blocks[i].memory != NULL) abort(); /* device memory was leaked */
-    pthread_mutex_destroy(&accelerator->lock);
+        if (device->blocks[i].memory != NULL) abort(); /* device memory was leaked */
+    pthread_mutex_destroy(&device->lock);
+    pthread_mutex_destroy(&accelerator->busy);
+    free(device);
     free(accelerator);
 }
 
 /* ---- memory ---- */
 
-static void protect(deep_accelerator *accelerator, int how)
+static void protect(shim_device *device, int how)
 {
     for (int i = 0; i < MAX_BLOCKS; ++i)
-        if (accelerator->blocks[i].memory != NULL)
-            mprotect(accelerator->blocks[i].memory, accelerator->blocks[i].bytes, how);
+        if (device->blocks[i].memory != NULL) mprotect(device->blocks[i].memory, device->blocks[i].bytes, how);
 }
 
 deep_status deep__accelerator_enter(deep_accelerator *accelerator, int32_t *before)
 {
     *before = 0;
     if (accelerator == NULL) return DEEP_OK;
-    pthread_mutex_lock(&accelerator->lock);
-    if (accelerator->users++ == 0) protect(accelerator, PROT_READ | PROT_WRITE);
-    pthread_mutex_unlock(&accelerator->lock);
+    shim_device *device = accelerator->device;
+    pthread_mutex_lock(&accelerator->busy);
+    pthread_mutex_lock(&device->lock);
+    if (device->users++ == 0) protect(device, PROT_READ | PROT_WRITE);
+    pthread_mutex_unlock(&device->lock);
     return DEEP_OK;
 }
 
@@ -90,15 +104,17 @@ void deep__accelerator_leave(deep_accelerator *accelerator, int32_t before)
 {
     (void)before;
     if (accelerator == NULL) return;
-    pthread_mutex_lock(&accelerator->lock);
-    if (--accelerator->users == 0) protect(accelerator, PROT_NONE);
-    pthread_mutex_unlock(&accelerator->lock);
+    shim_device *device = accelerator->device;
+    pthread_mutex_lock(&device->lock);
+    if (--device->users == 0) protect(device, PROT_NONE);
+    pthread_mutex_unlock(&device->lock);
+    pthread_mutex_unlock(&accelerator->busy);
 }
 
-static block *find_block(deep_accelerator *accelerator, const void *memory)
+static block *find_block(shim_device *device, const void *memory)
 {
     for (int i = 0; i < MAX_BLOCKS; ++i) {
-        block *b = &accelerator->blocks[i];
+        block *b = &device->blocks[i];
         if (memory == NULL
                 ? b->memory == NULL
                 : b->memory != NULL && (const char *)memory >= b->memory && (const char *)memory < b->memory + b->bytes)
@@ -109,27 +125,28 @@ static block *find_block(deep_accelerator *accelerator, const void *memory)
 
 bool shim_owns(deep_accelerator *accelerator, const void *memory)
 {
-    pthread_mutex_lock(&accelerator->lock);
-    const bool found = find_block(accelerator, memory) != NULL;
-    pthread_mutex_unlock(&accelerator->lock);
+    pthread_mutex_lock(&accelerator->device->lock);
+    const bool found = find_block(accelerator->device, memory) != NULL;
+    pthread_mutex_unlock(&accelerator->device->lock);
     return found;
 }
 
 static deep_status alloc(deep_accelerator *accelerator, void **out, size_t bytes)
 {
+    shim_device *device = accelerator->device;
     const size_t whole = (bytes + PAGE - 1) / PAGE * PAGE + (bytes == 0 ? PAGE : 0);
-    pthread_mutex_lock(&accelerator->lock);
-    block *b = find_block(accelerator, NULL);
+    pthread_mutex_lock(&device->lock);
+    block *b = find_block(device, NULL);
     void *memory = MAP_FAILED;
-    const size_t left = accelerator->limit - accelerator->used;
+    const size_t left = device->limit - device->used;
     if (b != NULL && whole <= left)
-        memory = mmap(NULL, whole, accelerator->users > 0 ? PROT_READ | PROT_WRITE : PROT_NONE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memory = mmap(NULL, whole, device->users > 0 ? PROT_READ | PROT_WRITE : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+                      -1, 0);
     if (memory != MAP_FAILED) {
         *b = (block){memory, whole};
-        accelerator->used += whole;
+        device->used += whole;
     }
-    pthread_mutex_unlock(&accelerator->lock);
+    pthread_mutex_unlock(&device->lock);
     *out = memory == MAP_FAILED ? NULL : memory;
     if (*out != NULL) return DEEP_OK;
     char text[128];
@@ -139,21 +156,23 @@ static deep_status alloc(deep_accelerator *accelerator, void **out, size_t bytes
 
 static void release(deep_accelerator *accelerator, void *memory)
 {
+    shim_device *device = accelerator->device;
     if (memory == NULL) return;
-    pthread_mutex_lock(&accelerator->lock);
-    block *b = find_block(accelerator, memory);
+    pthread_mutex_lock(&device->lock);
+    block *b = find_block(device, memory);
     if (b == NULL || b->memory != memory) abort(); /* not ours, or freed twice */
-    accelerator->used -= b->bytes;
+    device->used -= b->bytes;
     munmap(b->memory, b->bytes);
     *b = (block){NULL, 0};
-    pthread_mutex_unlock(&accelerator->lock);
+    pthread_mutex_unlock(&device->lock);
 }
 
 static size_t free_bytes(deep_accelerator *accelerator)
 {
-    pthread_mutex_lock(&accelerator->lock);
-    const size_t left = accelerator->limit - accelerator->used;
-    pthread_mutex_unlock(&accelerator->lock);
+    shim_device *device = accelerator->device;
+    pthread_mutex_lock(&device->lock);
+    const size_t left = device->limit - device->used;
+    pthread_mutex_unlock(&device->lock);
     return left;
 }
 
@@ -202,8 +221,16 @@ const deep_host *deep__accelerator_host(const deep_accelerator *accelerator)
 
 void *deep__accelerator_stream(const deep_accelerator *accelerator)
 {
-    (void)accelerator;
-    return NULL;
+    union {
+        const deep_accelerator *in;
+        void *out;
+    } stream = {accelerator};
+    return stream.out;
+}
+
+deep_recording **shim_recording(deep_accelerator *accelerator)
+{
+    return &accelerator->recording;
 }
 
 deep_status deep__accelerator_check(const deep_accelerator *accelerator, const char *what)

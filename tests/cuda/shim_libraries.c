@@ -2,6 +2,7 @@
 /* What cuBLASLt and cuDNN do, by the definition. */
 #include "backend_cuda/convolution.h"
 #include "backend_cuda/product.h"
+#include "shim.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 /* ---- products ---- */
 
 struct deep_product {
+    deep_accelerator *accelerator;
     deep_product_shape shape;
 };
 
@@ -16,10 +18,9 @@ enum { WORKSPACE = 256 }; /* bytes, written to: a scratch that is too small show
 
 deep_status deep__product_create(deep_product **out, deep_accelerator *accelerator, const deep_product_shape *shape)
 {
-    (void)accelerator;
     *out = malloc(sizeof **out);
     if (*out == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
-    (*out)->shape = *shape;
+    **out = (deep_product){accelerator, *shape};
     return DEEP_OK;
 }
 
@@ -48,11 +49,19 @@ static void product_row(const deep_product_shape *s, const deep_product_operands
     }
 }
 
-deep_status deep__product_run(const deep_product *product, const deep_product_operands *o)
+typedef struct product_call {
+    const deep_product *product;
+    deep_product_operands operands;
+} product_call;
+
+static void multiply(const void *arguments, kernel_grid grid)
 {
-    const deep_product_shape *s = &product->shape;
+    const product_call *call = arguments;
+    const deep_product_shape *s = &call->product->shape;
+    const deep_product_operands *o = &call->operands;
     double *sum = malloc((size_t)s->columns * sizeof *sum);
-    if (sum == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
+    (void)grid;
+    if (sum == NULL) abort();
     memset(o->workspace, 0xff, WORKSPACE);
     for (int64_t row = 0; row < s->rows; ++row) {
         product_row(s, o, row, sum);
@@ -60,12 +69,19 @@ deep_status deep__product_run(const deep_product *product, const deep_product_op
             o->d[row * s->columns + column] = (float)(s->relu && sum[column] < 0 ? 0 : sum[column]);
     }
     free(sum);
+}
+
+deep_status deep__product_run(const deep_product *product, const deep_product_operands *o)
+{
+    const product_call call = {product, *o};
+    shim_queue(product->accelerator, multiply, &call, sizeof call, (kernel_grid){0});
     return DEEP_OK;
 }
 
 /* ---- convolutions ---- */
 
 struct deep_convolution {
+    deep_accelerator *accelerator;
     deep_convolution_shape shape;
     enum deep_direction direction;
 };
@@ -73,10 +89,9 @@ struct deep_convolution {
 deep_status deep__convolution_create(deep_convolution **out, deep_accelerator *accelerator,
                                      const deep_convolution_shape *shape, enum deep_direction direction)
 {
-    (void)accelerator;
     *out = malloc(sizeof **out);
     if (*out == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
-    **out = (deep_convolution){*shape, direction};
+    **out = (deep_convolution){accelerator, *shape, direction};
     return DEEP_OK;
 }
 
@@ -122,19 +137,34 @@ static void taps(const deep_convolution *c, int64_t n, int64_t h, int64_t v, flo
         }
 }
 
-deep_status deep__convolution_run(const deep_convolution *c, float *x, float *w, float *y, void *workspace)
+typedef struct convolution_call {
+    const deep_convolution *convolution;
+    float *x, *w, *y;
+    void *workspace;
+} convolution_call;
+
+static void convolve(const void *arguments, kernel_grid grid)
 {
+    const convolution_call *call = arguments;
+    const deep_convolution *c = call->convolution;
     const deep_convolution_shape *s = &c->shape;
     const int64_t in = s->images * s->height * s->width * s->channels;
     const int64_t out = s->images * s->out_height * s->out_width * s->out_channels;
     const int64_t kernel = s->rows * s->columns * s->channels * s->out_channels;
-    float *const made[] = {y, x, w};
+    float *const made[] = {call->y, call->x, call->w};
     const int64_t counts[] = {out, in, kernel};
-    memset(workspace, 0xff, WORKSPACE);
+    (void)grid;
+    memset(call->workspace, 0xff, WORKSPACE);
     memset(made[c->direction], 0, (size_t)counts[c->direction] * sizeof(float));
     for (int64_t n = 0; n < s->images; ++n)
         for (int64_t h = 0; h < s->out_height; ++h)
             for (int64_t v = 0; v < s->out_width; ++v)
-                taps(c, n, h, v, x, w, y);
+                taps(c, n, h, v, call->x, call->w, call->y);
+}
+
+deep_status deep__convolution_run(const deep_convolution *c, float *x, float *w, float *y, void *workspace)
+{
+    const convolution_call call = {c, x, w, y, workspace};
+    shim_queue(c->accelerator, convolve, &call, sizeof call, (kernel_grid){0});
     return DEEP_OK;
 }

@@ -201,7 +201,7 @@ static void open_with(op_graph *g, const op_case *c, const deep_backend *backend
 void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real, int32_t threads,
                    int32_t isa, bool gradient)
 {
-    const deep_plan_options options = {sizeof options, threads, isa, false, NULL};
+    const deep_plan_options options = {sizeof options, threads, isa, false, NULL, false};
     open_with(g, c, backend, real, &options, gradient);
 }
 
@@ -239,7 +239,7 @@ static void pack_kernel(op_graph *g, int32_t k, const deep_packing *packing, con
 
 bool op_graph_open_packed(op_graph *g, const op_case *c, const deep_backend *backend, int32_t threads, int32_t isa)
 {
-    const deep_plan_options options = {sizeof options, threads, isa, true, NULL};
+    const deep_plan_options options = {sizeof options, threads, isa, true, NULL, false};
     const int32_t k = kernel_operand(c);
     if (k < 0 || c->op == DEEP_OP_DENSE || c->inputs[k].shape[0] != 1 || c->inputs[k].shape[1] != 1) return false;
     open_with(g, c, backend, DEEP_DTYPE_F32, &options, false);
@@ -305,7 +305,7 @@ static void fill_kernel(void *plain, const deep_packing *packing)
 bool op_graph_open_narrow(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, int32_t threads,
                           int32_t isa)
 {
-    const deep_plan_options options = {sizeof options, threads, isa, true, NULL};
+    const deep_plan_options options = {sizeof options, threads, isa, true, NULL, false};
     const int32_t k = kernel_operand(c);
     if (k < 0) return false;
     const op_case narrow = narrow_case(c, k, dtype);

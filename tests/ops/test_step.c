@@ -140,7 +140,7 @@ static void fill(step *s, const step_case *c, uint64_t images)
 static void run_step(step *s, const step_case *c, uint64_t images, const deep_backend *backend, int32_t real)
 {
     const deep_host host = deep__host(context);
-    const deep_plan_options options = {sizeof options, 2, DEEP_ISA_AUTO, false, NULL};
+    const deep_plan_options options = {sizeof options, 2, DEEP_ISA_AUTO, false, NULL, false};
     deep_plan *plan;
     size_t scratch;
     memset(s, 0, sizeof *s);

@@ -36,9 +36,10 @@ _log = c.deep_log_fn(_forward)  # one for all contexts, never freed
 class Context(Owner):
     """Threads, device and limits, shared by any number of models and threads.
 
-    `threads` compute (0 = the processors this process may run on), `device` is "auto", "cuda", "cuda:1", "cpu" or "ref", `isa`
-    the highest instruction set ("auto", "baseline", "avx2", "avx512"). Log lines up to `log_level` go to
-    logging.getLogger("libdeep"). The limits are those of deep_context_options, 0 being the library's own.
+    `threads` compute (0 = the processors this process may run on), `device` is "auto", "cuda", "cuda:1", "cpu" or
+    "ref", `isa` the highest instruction set ("auto", "baseline", "avx2", "avx512"). Log lines up to `log_level` go to
+    logging.getLogger("libdeep"). The limits are those of deep_context_options, 0 being the library's own;
+    `plain_launches` queues a GPU's kernels one by one, never as a CUDA graph.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Context(Owner):
         max_decoder_bytes: int = 0,
         max_image_bytes: int = 0,
         max_model_bytes: int = 0,
+        plain_launches: bool = False,
     ) -> None:
         options = fill(
             c.deep_context_options,
@@ -64,6 +66,7 @@ class Context(Owner):
             max_decoder_bytes=max_decoder_bytes,
             max_image_bytes=max_image_bytes,
             max_model_bytes=max_model_bytes,
+            plain_launches=plain_launches,
         )
         options.log = _log
         self._handle = create(

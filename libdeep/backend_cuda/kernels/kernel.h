@@ -85,22 +85,36 @@ enum { KERNEL_THREADS = 256 }; /* of a block, in nearly every kernel */
     for (uint32_t slice = 0; slice < grid.y; ++slice)                                                                  \
         for (uint32_t block = 0; block < grid.x; ++block)
 
-#define KERNEL(name, arguments, run)                                                                                   \
+/* Queues loops in grid.stream, with a copy of the arguments (tests/cuda/). */
+typedef void (*kernel_loops)(const void *arguments, kernel_grid grid);
+void deep__kernel_queue(kernel_loops loops, const void *arguments, size_t size, kernel_grid grid);
+
+#define KERNEL_QUEUED(name, arguments)                                                                                 \
     void name(const arguments *a, kernel_grid grid)                                                                    \
     {                                                                                                                  \
-        KERNEL_FOR_BLOCKS KERNEL_FOR_THREADS run(a, at);                                                               \
+        deep__kernel_queue(name##_loops, a, sizeof *a, grid);                                                          \
     }
 
-#define KERNEL_IN_TWO(name, arguments, room, first, second)                                                            \
-    void name(const arguments *a, kernel_grid grid)                                                                    \
+#define KERNEL(name, arguments, run)                                                                                   \
+    static void name##_loops(const void *given, kernel_grid grid)                                                      \
     {                                                                                                                  \
+        const arguments *a = given;                                                                                    \
+        KERNEL_FOR_BLOCKS KERNEL_FOR_THREADS run(a, at);                                                               \
+    }                                                                                                                  \
+    KERNEL_QUEUED(name, arguments)
+
+#define KERNEL_IN_TWO(name, arguments, room, first, second)                                                            \
+    static void name##_loops(const void *given, kernel_grid grid)                                                      \
+    {                                                                                                                  \
+        const arguments *a = given;                                                                                    \
         KERNEL_FOR_BLOCKS                                                                                              \
         {                                                                                                              \
             room shared;                                                                                               \
             KERNEL_FOR_THREADS first(a, at, &shared);                                                                  \
             KERNEL_FOR_THREADS second(a, at, &shared);                                                                 \
         }                                                                                                              \
-    }
+    }                                                                                                                  \
+    KERNEL_QUEUED(name, arguments)
 
 #endif
 
