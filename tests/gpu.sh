@@ -115,6 +115,7 @@ case "$line" in *'not available'*) exit 1 ;; esac
 check 'every op, forward and backward, beside ref' ops/test_ops cuda
 check 'sessions, parameters, gradients, layers, steps and checkpoints beside ref' cuda/test_device device
 check '20 training steps beside ref' cuda/test_gpu steps
+check '20 training steps in halves beside ref' cuda/test_gpu halves
 check 'the same bits twice' cuda/test_gpu bits
 check 'runs replayed as graphs, beside kernels queued one by one' cuda/test_replay replay
 check 'two sessions and two contexts in two threads' cuda/test_gpu threads

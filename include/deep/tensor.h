@@ -19,7 +19,8 @@ enum {
     DEEP_DTYPE_U8 = 4,
     DEEP_DTYPE_I32 = 5,
     DEEP_DTYPE_I64 = 6,
-    DEEP_DTYPE_I8 = 7
+    DEEP_DTYPE_I8 = 7,
+    DEEP_DTYPE_F16 = 8
 };
 
 /** Largest rank of a tensor. */

@@ -68,13 +68,26 @@ static deep_status open_device(const deep_host *host, int32_t isa)
 
 /* ---- plans ---- */
 
+static bool has_f16(const deep_graph *graph, const deep_node *node)
+{
+    bool found = false;
+    for (int32_t i = 0; i < node->input_count; ++i)
+        found = found || graph->values[node->inputs[i]].dtype == DEEP_DTYPE_F16;
+    for (int32_t i = 0; i < node->output_count; ++i)
+        found = found || graph->values[node->outputs[i]].dtype == DEEP_DTYPE_F16;
+    return found;
+}
+
 static bool supports(const deep_graph *graph, const deep_node *node)
 {
-    return graph->real == DEEP_DTYPE_F32 && deep__cpu_ops[node->op].run != NULL;
+    return graph->real == DEEP_DTYPE_F32 && deep__cpu_ops[node->op].run != NULL && !has_f16(graph, node);
 }
 
 static deep_status prepare_node(cpu_node *node, const deep_graph *graph, const deep_node *source, const deep_host *host)
 {
+    if (has_f16(graph, source))
+        return host->fail(host->user, DEEP_ERROR_UNSUPPORTED,
+                          "the cpu backend computes nothing in fp16; bf16 takes as little memory");
     if (!supports(graph, source)) {
         char text[96];
         snprintf(text, sizeof text, "the cpu backend has no %s of this type", deep__op_name(source->op));

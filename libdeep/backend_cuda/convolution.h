@@ -10,6 +10,7 @@ typedef struct deep_convolution deep_convolution;
 enum deep_direction { DEEP_FORWARD, DEEP_TO_INPUT, DEEP_TO_WEIGHTS };
 
 typedef struct deep_convolution_shape {
+    int32_t dtype; /* DEEP_DTYPE_* of x, w and y; sums are float32 in any case */
     int64_t images;
     int64_t height, width, channels;             /* of x */
     int64_t out_height, out_width, out_channels; /* of y */
@@ -26,6 +27,11 @@ void deep__convolution_free(deep_convolution *convolution);
 size_t deep__convolution_workspace(const deep_convolution *convolution);
 
 /* x, y (or their slopes): NHWC; w (or its gradient): [out channels, rows, columns, channels]. The direction says which is made. */
-deep_status deep__convolution_run(const deep_convolution *convolution, float *x, float *w, float *y, void *workspace);
+typedef struct deep_convolution_operands {
+    const void *x, *w, *y;
+    void *workspace;
+} deep_convolution_operands;
+
+deep_status deep__convolution_run(const deep_convolution *convolution, const deep_convolution_operands *operands);
 
 #endif

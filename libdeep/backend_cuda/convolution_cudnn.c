@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Convolutions by cuDNN's graph interface: descriptors of three tensors, the convolution, the operation and a graph of that
- * alone; then the first of the engines that cuDNN suggests that keeps float32 as it is and gives the same bits each time.
+ * alone; then the first of the engines that cuDNN suggests that keeps operands as they are, adds up in float32 and gives the same
+ * bits each time.
  */
 #include "backend_cuda/convolution.h"
 #include "backend_cuda/gpu.h"
@@ -53,9 +54,8 @@ static deep_status finalize(const deep_convolution *c, cudnnBackendDescriptor_t 
 
 /* Extents in cuDNN's order, n, c, h, w, of a tensor whose c are neighbours; for a kernel n are the output channels. */
 static deep_status describe_tensor(deep_convolution *c, cudnnBackendDescriptor_t *out, int64_t name,
-                                   const int64_t extents[4])
+                                   cudnnDataType_t type, const int64_t extents[4])
 {
-    const cudnnDataType_t type = CUDNN_DATA_FLOAT;
     const int64_t alignment = OPERAND_ALIGNMENT, channels = extents[1], height = extents[2], width = extents[3];
     const int64_t strides[4] = {height * width * channels, 1, width * channels, channels};
     DEEP_TRY(create(c, CUDNN_BACKEND_TENSOR_DESCRIPTOR, out));
@@ -72,14 +72,17 @@ static deep_status describe_tensors(deep_convolution *c, const deep_convolution_
     const int64_t x[4] = {s->images, s->channels, s->height, s->width};
     const int64_t w[4] = {s->out_channels, s->channels, s->rows, s->columns};
     const int64_t y[4] = {s->images, s->out_channels, s->out_height, s->out_width};
-    DEEP_TRY(describe_tensor(c, &c->x, TENSOR_X, x));
-    DEEP_TRY(describe_tensor(c, &c->w, TENSOR_W, w));
-    return describe_tensor(c, &c->y, TENSOR_Y, y);
+    const cudnnDataType_t type = s->dtype == DEEP_DTYPE_BF16  ? CUDNN_DATA_BFLOAT16
+                                 : s->dtype == DEEP_DTYPE_F16 ? CUDNN_DATA_HALF
+                                                              : CUDNN_DATA_FLOAT;
+    DEEP_TRY(describe_tensor(c, &c->x, TENSOR_X, type, x));
+    DEEP_TRY(describe_tensor(c, &c->w, TENSOR_W, type, w));
+    return describe_tensor(c, &c->y, TENSOR_Y, type, y);
 }
 
 static deep_status describe_window(deep_convolution *c, const deep_convolution_shape *s)
 {
-    const cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    const cudnnDataType_t type = CUDNN_DATA_FLOAT; /* of the sums */
     const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
     const int64_t axes = 2, dilations[2] = {1, 1}, strides[2] = {s->stride, s->stride};
     const int64_t before[2] = {s->pad[DEEP_PAD_TOP], s->pad[DEEP_PAD_LEFT]};
@@ -136,7 +139,7 @@ static deep_status describe_graph(deep_convolution *c, enum deep_direction direc
 
 /* ---- engines ---- */
 
-/* Whether an engine neither rounds its operands (to TF32) nor gives other bits each time. */
+/* Whether an engine rounds neither its operands (to TF32) nor its sums, and gives the same bits each time. */
 static bool is_exact(const deep_convolution *c, cudnnBackendDescriptor_t suggestion)
 {
     const cudnn_functions *dnn = &c->gpu->dnn;
@@ -258,16 +261,17 @@ size_t deep__convolution_workspace(const deep_convolution *c)
     return (size_t)c->workspace;
 }
 
-deep_status deep__convolution_run(const deep_convolution *c, float *x, float *w, float *y, void *workspace)
+deep_status deep__convolution_run(const deep_convolution *c, const deep_convolution_operands *o)
 {
     const int64_t names[3] = {TENSOR_X, TENSOR_W, TENSOR_Y};
-    void *const addresses[3] = {x, w, y};
+    const void *const addresses[3] = {o->x, o->w, o->y};
     cudnnBackendDescriptor_t pack;
     DEEP_TRY(create(c, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &pack));
     deep_status status = set(c, pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, names);
     if (status == DEEP_OK)
         status = set(c, pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, addresses);
-    if (status == DEEP_OK) status = set(c, pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
+    if (status == DEEP_OK)
+        status = set(c, pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &o->workspace);
     if (status == DEEP_OK) status = finalize(c, pack, "operands");
     if (status == DEEP_OK)
         status =

@@ -8,6 +8,7 @@
 #include "backend_cuda/product.h"
 
 typedef struct cuda_op cuda_op;
+typedef struct cuda_widened cuda_widened;
 
 enum { CUDA_PRODUCTS = 2 };
 
@@ -17,12 +18,14 @@ typedef struct cuda_node {
     deep_accelerator *accelerator;
     deep_product *products[CUDA_PRODUCTS];
     deep_convolution *convolution;
-    size_t workspace; /* where the libraries' begins in scratch, behind the op's own */
+    cuda_widened *widened; /* NULL = the op takes its operands as they are */
+    size_t workspace;      /* where the libraries' begins in scratch, behind the op's own */
 } cuda_node;
 
 /* One op: any but `run` may be NULL. */
 struct cuda_op {
     bool (*fits)(const deep_call *call);      /* NULL = every node of the op */
+    bool (*takes)(const deep_call *call);     /* operands stored as halves, as these are; NULL = none (cuda_widen.c) */
     deep_status (*prepare)(cuda_node *node);  /* makes products and convolutions */
     size_t (*scratch)(const deep_call *call); /* bytes of its own */
     deep_status (*run)(const cuda_node *node);
@@ -59,23 +62,69 @@ static inline void *cuda_workspace(const cuda_node *node)
     return (char *)node->call.scratch + node->workspace;
 }
 
-static inline int cuda_lanes(int64_t channels)
+static inline int64_t cuda_divide_up(int64_t a, int64_t b)
 {
-    return channels % MAX_LANES == 0 ? MAX_LANES : 1;
+    return (a + b - 1) / b;
+}
+
+static inline bool cuda_is_half(int32_t dtype)
+{
+    return dtype == DEEP_DTYPE_BF16 || dtype == DEEP_DTYPE_F16;
+}
+
+static inline size_t cuda_size(int32_t dtype)
+{
+    return cuda_is_half(dtype) ? 2 : 4;
+}
+
+/* Bytes of that many elements in scratch. */
+static inline size_t cuda_room(int64_t elements, int32_t dtype)
+{
+    return cuda_align((size_t)elements * cuda_size(dtype));
+}
+
+static inline int32_t cuda_storage(int32_t dtype)
+{
+    return dtype == DEEP_DTYPE_BF16 ? STORED_BF16 : dtype == DEEP_DTYPE_F16 ? STORED_F16 : STORED_F32;
+}
+
+/* Of a kernel that has `wide` channels a thread where their number allows. */
+static inline kernel_form cuda_form_of(int32_t dtype, int64_t channels, int32_t wide)
+{
+    return (kernel_form){cuda_storage(dtype), channels % wide == 0 ? wide : 1};
+}
+
+/* Of a kernel whose accesses have 16 bytes. */
+static inline kernel_form cuda_form(int32_t dtype, int64_t channels)
+{
+    return cuda_form_of(dtype, channels, cuda_is_half(dtype) ? HALF_LANES : FLOAT_LANES);
 }
 
 /* As many threads as `count`, in a row. */
 static inline kernel_grid cuda_grid(const cuda_node *node, int64_t count)
 {
-    const int64_t blocks = (count + KERNEL_THREADS - 1) / KERNEL_THREADS;
+    const int64_t blocks = cuda_divide_up(count, KERNEL_THREADS);
     return (kernel_grid){(uint32_t)blocks, 1, KERNEL_THREADS, deep__accelerator_stream(node->accelerator)};
 }
 
-/* A thread for every MAX_LANES of `count` elements. */
+/* A thread for every FLOAT_LANES of `count` elements. */
 static inline kernel_grid cuda_flat_grid(const cuda_node *node, int64_t count)
 {
-    return cuda_grid(node, (count + MAX_LANES - 1) / MAX_LANES);
+    return cuda_grid(node, cuda_divide_up(count, FLOAT_LANES));
 }
+
+/* ---- operands stored as halves (cuda_widen.c) ---- */
+
+/* Gives the op widened copies in scratch of operands that it does not take as halves. */
+deep_status deep__cuda_widen(cuda_node *node, const deep_host *host);
+size_t deep__cuda_widened_bytes(const cuda_node *node);
+
+/* Runs the op between its operands' conversions. */
+deep_status deep__cuda_run_widened(const cuda_node *node);
+
+/* Copies `count` values from one type to another. */
+void deep__cuda_convert(const cuda_node *node, void *to, int32_t to_dtype, const void *from, int32_t from_dtype,
+                        int64_t count);
 
 /* ---- columns (cuda_columns.c) ---- */
 
@@ -84,12 +133,14 @@ uint32_t deep__cuda_chunks(const column_tiles *tiles);
 kernel_grid deep__cuda_tile_grid(const cuda_node *node, const column_tiles *tiles, int lanes);
 
 /* Bytes of the partial sums of so many quantities. */
-size_t deep__cuda_sums_bytes(int64_t rows, int64_t columns, int lanes, int64_t quantities);
+size_t deep__cuda_partial_bytes(const column_tiles *tiles, int64_t quantities);
+size_t deep__cuda_sums_bytes(const deep_value_info *x, int64_t quantities);
 
-void deep__cuda_affine(const cuda_node *node, const affine_arguments *arguments);
-void deep__cuda_moments(const cuda_node *node, const float *x, int64_t rows, int64_t columns, float *partial,
+/* What passes over a matrix of activations; `x` says how they are stored. */
+void deep__cuda_affine(const cuda_node *node, const deep_value_info *x, const affine_arguments *arguments);
+void deep__cuda_moments(const cuda_node *node, const deep_value_info *x_info, const void *x, float *partial,
                         float *mean, float *variance);
-void deep__cuda_norm_grad(const cuda_node *node, const norm_grad_arguments *arguments);
+void deep__cuda_norm_grad(const cuda_node *node, const deep_value_info *x, const norm_grad_arguments *arguments);
 
 /* Adds up partial [chunks, quantities, columns]; `dot` and `sum` take the last two quantities, or are NULL. */
 void deep__cuda_totals(const cuda_node *node, const totals_arguments *arguments);
@@ -101,15 +152,16 @@ bool deep__cuda_is_xceptions(const deep_attr *attr, const deep_value_info *w);
 
 /* Operands of the two fast kernels; [N, H, W, C] as `x_info`. */
 typedef struct cuda_depthwise {
-    const deep_value_info *x_info;
+    const deep_value_info *x_info; /* y, dy and dx are stored as x is */
     norm_arguments norm;
-    const float *x, *w;
+    const void *x;
+    const float *w;
 } cuda_depthwise;
 
-void deep__cuda_depthwise(const cuda_node *node, const cuda_depthwise *d, float *y);
+void deep__cuda_depthwise(const cuda_node *node, const cuda_depthwise *d, void *y);
 
 /* dw, and with a norm its two sums; dx, unless it is NULL, has not gone through the norm. */
-void deep__cuda_depthwise_grad(const cuda_node *node, const cuda_depthwise *d, const float *dy, float *dx, float *dw,
+void deep__cuda_depthwise_grad(const cuda_node *node, const cuda_depthwise *d, const void *dy, void *dx, float *dw,
                                float *dot, float *sum, float *partial);
 size_t deep__cuda_depthwise_grad_bytes(const deep_value_info *x);
 
@@ -168,8 +220,14 @@ deep_status deep__cuda_prepare_separable_grad(cuda_node *node);
 
 bool deep__cuda_fits_separable(const deep_call *call);
 
+bool deep__cuda_takes_conv2d(const deep_call *call);
+bool deep__cuda_takes_conv2d_grad_input(const deep_call *call);
+bool deep__cuda_takes_conv2d_grad_weights(const deep_call *call);
+bool deep__cuda_takes_separable(const deep_call *call);
+
 size_t deep__cuda_scratch_conv2d(const deep_call *call);
-size_t deep__cuda_scratch_conv2d_grad(const deep_call *call);
+size_t deep__cuda_scratch_conv2d_grad_input(const deep_call *call);
+size_t deep__cuda_scratch_conv2d_grad_weights(const deep_call *call);
 size_t deep__cuda_scratch_separable(const deep_call *call);
 size_t deep__cuda_scratch_separable_train(const deep_call *call);
 size_t deep__cuda_scratch_separable_grad(const deep_call *call);

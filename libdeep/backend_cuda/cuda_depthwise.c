@@ -14,16 +14,15 @@ bool deep__cuda_is_xceptions(const deep_attr *attr, const deep_value_info *w)
 /* ---- 3x3, stride 1 ---- */
 
 /* Queues the forward kernel: a block has DEPTHWISE_GROUPS groups of channels and the rest of its threads below them. */
-static void queue_depthwise(const cuda_node *node, const depthwise_arguments *a)
+static void queue_depthwise(const cuda_node *node, int32_t dtype, const depthwise_arguments *a)
 {
-    const int lanes = cuda_lanes(a->channels);
-    const int64_t strips = (a->height + DEPTHWISE_STRIP - 1) / DEPTHWISE_STRIP,
-                  below = KERNEL_THREADS / DEPTHWISE_GROUPS;
-    const int64_t groups = a->channels / lanes, places = strips * a->width * a->images;
-    const kernel_grid grid = {(uint32_t)((places + below - 1) / below),
-                              (uint32_t)((groups + DEPTHWISE_GROUPS - 1) / DEPTHWISE_GROUPS), KERNEL_THREADS,
+    const kernel_form form = cuda_form_of(dtype, a->channels, DEPTHWISE_LANES);
+    const int64_t below = KERNEL_THREADS / DEPTHWISE_GROUPS, groups = a->channels / form.lanes;
+    const int64_t places = cuda_divide_up(a->height, DEPTHWISE_STRIP) * a->width * a->images;
+    const kernel_grid grid = {(uint32_t)cuda_divide_up(places, below),
+                              (uint32_t)cuda_divide_up(groups, DEPTHWISE_GROUPS), KERNEL_THREADS,
                               deep__accelerator_stream(node->accelerator)};
-    (lanes == MAX_LANES ? deep__kernel_depthwise_4 : deep__kernel_depthwise_1)(a, grid);
+    deep__kernel_depthwise(a, form, grid);
 }
 
 static depthwise_arguments shape_of(const deep_value_info *x)
@@ -34,35 +33,36 @@ static depthwise_arguments shape_of(const deep_value_info *x)
                                  .channels = (int32_t)x->shape[3]};
 }
 
-void deep__cuda_depthwise(const cuda_node *node, const cuda_depthwise *d, float *y)
+void deep__cuda_depthwise(const cuda_node *node, const cuda_depthwise *d, void *y)
 {
     depthwise_arguments a = shape_of(d->x_info);
     a.norm = d->norm;
     a.x = d->x;
     a.w = d->w;
     a.y = y;
-    queue_depthwise(node, &a);
+    queue_depthwise(node, d->x_info->dtype, &a);
 }
 
-static int grad_lanes(const deep_value_info *x)
+static kernel_form grad_form(const deep_value_info *x)
 {
-    return x->shape[3] % 2 == 0 ? 2 : 1;
+    return cuda_form_of(x->dtype, x->shape[3], DEPTHWISE_GRAD_LANES);
 }
 
 static column_tiles grad_tiles(const deep_value_info *x)
 {
-    return deep__cuda_tiles(x->shape[0] * x->shape[1], x->shape[3], grad_lanes(x));
+    return deep__cuda_tiles(x->shape[0] * x->shape[1], x->shape[3], grad_form(x).lanes);
 }
 
 size_t deep__cuda_depthwise_grad_bytes(const deep_value_info *x)
 {
-    return deep__cuda_sums_bytes(x->shape[0] * x->shape[1], x->shape[3], grad_lanes(x), DEPTHWISE_SUMS);
+    const column_tiles tiles = grad_tiles(x);
+    return deep__cuda_partial_bytes(&tiles, DEPTHWISE_SUMS);
 }
 
-void deep__cuda_depthwise_grad(const cuda_node *node, const cuda_depthwise *d, const float *dy, float *dx, float *dw,
+void deep__cuda_depthwise_grad(const cuda_node *node, const cuda_depthwise *d, const void *dy, void *dx, float *dw,
                                float *dot, float *sum, float *partial)
 {
-    const int lanes = grad_lanes(d->x_info);
+    const kernel_form form = grad_form(d->x_info);
     const depthwise_grad_arguments a = {.tiles = grad_tiles(d->x_info),
                                         .height = (int32_t)d->x_info->shape[1],
                                         .width = (int32_t)d->x_info->shape[2],
@@ -72,8 +72,7 @@ void deep__cuda_depthwise_grad(const cuda_node *node, const cuda_depthwise *d, c
                                         .w = d->w,
                                         .dx = dx,
                                         .partial = partial};
-    (lanes == 2 ? deep__kernel_depthwise_grad_2
-                : deep__kernel_depthwise_grad_1)(&a, deep__cuda_tile_grid(node, &a.tiles, lanes));
+    deep__kernel_depthwise_grad(&a, form, deep__cuda_tile_grid(node, &a.tiles, form.lanes));
     const bool norm = d->norm.gamma != NULL;
     const totals_arguments totals = {.partial = partial,
                                      .chunks = deep__cuda_chunks(&a.tiles),
@@ -124,7 +123,7 @@ deep_status deep__cuda_run_depthwise(const cuda_node *node)
 deep_status deep__cuda_run_depthwise_grad_input(const cuda_node *node)
 {
     const deep_call *call = &node->call;
-    const float *x = call->attr->conv.relu_input ? call->src[2] : NULL;
+    const void *x = call->attr->conv.relu_input ? call->src[2] : NULL;
     if (deep__cuda_is_xceptions(call->attr, call->in[1])) {
         depthwise_arguments a = shape_of(call->out[0]);
         a.flip = 1;
@@ -132,7 +131,7 @@ deep_status deep__cuda_run_depthwise_grad_input(const cuda_node *node)
         a.w = call->src[1];
         a.mask = x;
         a.y = call->dst[0];
-        queue_depthwise(node, &a);
+        queue_depthwise(node, call->in[0]->dtype, &a);
         return DEEP_OK;
     }
     window_arguments a = window_of(call, call->out[0], call->in[1], call->in[0]);

@@ -2,13 +2,15 @@
 #include "backend_cuda/cuda.h"
 #include "backend_cuda/kernels/elementwise.h"
 
-typedef void (*pair_kernel)(const pair_arguments *a, kernel_grid grid);
+typedef void (*pair_kernel)(const pair_arguments *a, kernel_form form, kernel_grid grid);
 
-static deep_status run_pair(const cuda_node *node, pair_kernel kernel, const float *a, const float *b, float *y,
+static deep_status run_pair(const cuda_node *node, pair_kernel kernel, const void *a, const void *b, void *y,
                             float factor)
 {
-    const pair_arguments arguments = {cuda_elements(node->call.in[0]), a, b, y, factor};
-    kernel(&arguments, cuda_flat_grid(node, arguments.count));
+    const deep_value_info *x = node->call.in[0];
+    const pair_arguments arguments = {cuda_elements(x), a, b, y, factor};
+    const kernel_form form = cuda_form(x->dtype, 0); /* whatever their number: the last thread has fewer */
+    kernel(&arguments, form, cuda_grid(node, cuda_divide_up(arguments.count, form.lanes)));
     return DEEP_OK;
 }
 
@@ -69,16 +71,18 @@ deep_status deep__cuda_run_reorder(const cuda_node *node)
     return DEEP_OK;
 }
 
-/* Between float32 and float32: the only type there is. */
+void deep__cuda_convert(const cuda_node *node, void *to, int32_t to_dtype, const void *from, int32_t from_dtype,
+                        int64_t count)
+{
+    const convert_arguments a = {count, cuda_storage(from_dtype), cuda_storage(to_dtype), from, to};
+    deep__kernel_convert(&a, cuda_grid(node, cuda_divide_up(count, HALF_LANES)));
+}
+
 deep_status deep__cuda_run_cast(const cuda_node *node)
 {
-    const permute_arguments a = {.count = cuda_elements(node->call.in[0]),
-                                 .rank = 1,
-                                 .shape = {cuda_elements(node->call.in[0])},
-                                 .stride = {1},
-                                 .x = node->call.src[0],
-                                 .y = node->call.dst[0]};
-    deep__kernel_permute(&a, cuda_flat_grid(node, a.count));
+    const deep_call *call = &node->call;
+    deep__cuda_convert(node, call->dst[0], call->out[0]->dtype, call->src[0], call->in[0]->dtype,
+                       cuda_elements(call->in[0]));
     return DEEP_OK;
 }
 

@@ -59,7 +59,7 @@ deep_status deep__cuda_run_cross_entropy_grad(const cuda_node *node)
 
 /* ---- single numbers ---- */
 
-enum { REDUCE_BLOCKS = 1024, REDUCE_LEAST = 4 * KERNEL_THREADS * MAX_LANES /* elements of a block */ };
+enum { REDUCE_BLOCKS = 1024, REDUCE_LEAST = 4 * KERNEL_THREADS * FLOAT_LANES /* elements of a block */ };
 
 /* What is reduced: the last operand. */
 static const deep_value_info *reduced(const deep_call *call)
@@ -73,7 +73,8 @@ static reduce_arguments reduce_of(const deep_call *call)
         .count = cuda_elements(reduced(call)), .x = call->src[call->node->input_count - 1], .partial = call->scratch};
     a.span = (a.count + REDUCE_BLOCKS - 1) / REDUCE_BLOCKS;
     if (a.span < REDUCE_LEAST) a.span = REDUCE_LEAST;
-    a.span = (a.span + MAX_LANES - 1) / MAX_LANES * MAX_LANES; /* a thread's four values begin at a multiple of four */
+    a.span =
+        (a.span + FLOAT_LANES - 1) / FLOAT_LANES * FLOAT_LANES; /* a thread's four values begin at a multiple of four */
     return a;
 }
 

@@ -20,10 +20,10 @@ static const char *const op_names[DEEP_OP_COUNT] = {
 
 /* ---- what can be computed ---- */
 
-/* Floats, and labels, counters and indices. Threads count elements in 32 bits. */
+/* Floats, halves, and labels, counters and indices. Threads count elements in 32 bits. */
 static bool is_known(const deep_value_info *value)
 {
-    const bool type = value->dtype == DEEP_DTYPE_F32 || value->dtype == DEEP_DTYPE_I32 ||
+    const bool type = value->dtype == DEEP_DTYPE_F32 || cuda_is_half(value->dtype) || value->dtype == DEEP_DTYPE_I32 ||
                       value->dtype == DEEP_DTYPE_I64 || value->dtype == DEEP_DTYPE_U8;
     return type && cuda_elements(value) <= UINT32_MAX;
 }
@@ -58,6 +58,7 @@ void deep__cuda_plan_free(deep_plan *plan)
     }
     for (int32_t i = 0; i < plan->count; ++i) {
         deep__convolution_free(plan->nodes[i].convolution);
+        host.free(host.user, plan->nodes[i].widened);
         for (int k = 0; k < CUDA_PRODUCTS; ++k)
             deep__product_free(plan->nodes[i].products[k]);
     }
@@ -65,7 +66,10 @@ void deep__cuda_plan_free(deep_plan *plan)
     host.free(host.user, plan);
 }
 
-/* Bytes of scratch that the node needs: the op's own, then those of its libraries, which work one after the other. */
+/*
+ * Bytes of scratch that the node needs: widened copies, then the op's own, then those of its libraries, which work one after
+ * the other.
+ */
 static size_t place_workspace(cuda_node *node)
 {
     size_t libraries = node->convolution == NULL ? 0 : deep__convolution_workspace(node->convolution);
@@ -74,7 +78,7 @@ static size_t place_workspace(cuda_node *node)
         const size_t bytes = node->products[k] == NULL ? 0 : deep__product_workspace(node->products[k]);
         if (bytes > libraries) libraries = bytes;
     }
-    return node->workspace + libraries;
+    return deep__cuda_widened_bytes(node) + node->workspace + libraries;
 }
 
 static deep_status prepare_node(deep_plan *plan, const deep_graph *graph, const deep_node *source, size_t *scratch)
@@ -87,6 +91,7 @@ static deep_status prepare_node(deep_plan *plan, const deep_graph *graph, const 
         snprintf(text, sizeof text, "the cuda backend has no %s of this type or size", op_names[source->op]);
         return plan->host.fail(plan->host.user, DEEP_ERROR_UNSUPPORTED, text);
     }
+    DEEP_TRY(deep__cuda_widen(node, &plan->host));
     if (node->op->prepare != NULL) DEEP_TRY(node->op->prepare(node));
     const size_t bytes = place_workspace(node);
     if (bytes > *scratch) *scratch = bytes;
@@ -123,13 +128,19 @@ deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_
     return DEEP_OK;
 }
 
+static deep_status run_node(const cuda_node *node, int32_t together)
+{
+    if (node->widened != NULL) return deep__cuda_run_widened(node);
+    return node->op->run_many != NULL ? node->op->run_many(node, together) : node->op->run(node);
+}
+
 static deep_status run_nodes(deep_plan *plan, int32_t first, int32_t end)
 {
     int32_t together;
     for (int32_t i = first; i < end; i += together) {
         const cuda_node *node = &plan->nodes[i];
         together = node->op->together == NULL ? 1 : node->op->together(node, end - i);
-        DEEP_TRY(node->op->run_many != NULL ? node->op->run_many(node, together) : node->op->run(node));
+        DEEP_TRY(run_node(node, together));
         DEEP_TRY(deep__accelerator_check(plan->accelerator, op_names[node->call.node->op]));
     }
     return DEEP_OK;

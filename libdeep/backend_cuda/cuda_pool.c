@@ -19,34 +19,36 @@ static pool_arguments shape_of(const deep_attr *attr, const deep_value_info *x, 
 deep_status deep__cuda_run_max_pool(const cuda_node *node)
 {
     const deep_call *call = &node->call;
-    const int lanes = cuda_lanes(call->in[0]->shape[3]);
+    const kernel_form form = cuda_form(call->in[0]->dtype, call->in[0]->shape[3]);
     pool_arguments a = shape_of(call->attr, call->in[0], call->out[0]);
     a.from = call->src[0];
     a.residual = call->node->input_count > 1 ? call->src[1] : NULL;
     a.to = call->dst[0];
     a.taps = call->dst[1];
-    (lanes == MAX_LANES ? deep__kernel_max_pool_4
-                        : deep__kernel_max_pool_1)(&a, cuda_grid(node, cuda_elements(call->out[0]) / lanes));
+    deep__kernel_max_pool(&a, form, cuda_grid(node, cuda_elements(call->out[0]) / form.lanes));
     return DEEP_OK;
 }
 
 deep_status deep__cuda_run_max_pool_grad(const cuda_node *node)
 {
     const deep_call *call = &node->call;
-    const int lanes = cuda_lanes(call->out[0]->shape[3]);
+    const kernel_form form = cuda_form(call->out[0]->dtype, call->out[0]->shape[3]);
     pool_arguments a = shape_of(call->attr, call->out[0], call->in[0]);
     a.from = call->src[0];
     a.to = call->dst[0];
     a.taps = call->src[1];
-    (lanes == MAX_LANES ? deep__kernel_max_pool_grad_4
-                        : deep__kernel_max_pool_grad_1)(&a, cuda_grid(node, cuda_elements(call->out[0]) / lanes));
+    deep__kernel_max_pool_grad(&a, form, cuda_grid(node, cuda_elements(call->out[0]) / form.lanes));
     return DEEP_OK;
 }
 
 static average_arguments average_of(const deep_call *call, const deep_value_info *x)
 {
-    return (average_arguments){(int32_t)x->shape[0], (int32_t)(x->shape[1] * x->shape[2]), (int32_t)x->shape[3],
-                               call->src[0], call->dst[0]};
+    return (average_arguments){.images = (int32_t)x->shape[0],
+                               .pixels = (int32_t)(x->shape[1] * x->shape[2]),
+                               .channels = (int32_t)x->shape[3],
+                               .storage = cuda_storage(x->dtype),
+                               .from = call->src[0],
+                               .to = call->dst[0]};
 }
 
 deep_status deep__cuda_run_average(const cuda_node *node)

@@ -7,7 +7,21 @@
 
 static size_t matrix_bytes(const deep_value_info *x)
 {
-    return cuda_align((size_t)cuda_elements(x) * sizeof(float));
+    return cuda_room(cuda_elements(x), x->dtype);
+}
+
+/* Bytes of the pointwise kernel as the products read it, in the type of x; 0 when it is that already. */
+static size_t kernel_bytes(const deep_value_info *w, const deep_value_info *x)
+{
+    return w->dtype == x->dtype ? 0 : cuda_room(cuda_elements(w), x->dtype);
+}
+
+static const void *kernel_as(const cuda_node *node, const deep_value_info *x, int operand, char *room)
+{
+    const deep_value_info *w = node->call.in[operand];
+    if (w->dtype == x->dtype) return node->call.src[operand];
+    deep__cuda_convert(node, room, x->dtype, node->call.src[operand], w->dtype, cuda_elements(w));
+    return room;
 }
 
 /* Operands from `first` on: x, depthwise w, pointwise w [, gamma, beta, mean, variance]. */
@@ -29,30 +43,31 @@ static cuda_depthwise depthwise_of(const deep_call *call, int first)
 deep_status deep__cuda_prepare_separable_train(cuda_node *node)
 {
     const deep_value_info *x = node->call.in[0], *w = node->call.in[2];
-    const deep_product_shape shape = {.rows = deep__rows(x), .columns = deep__columns(w), .inner = deep__columns(x)};
+    const deep_product_shape shape = {.factors = x->dtype,
+                                      .result = x->dtype,
+                                      .rows = deep__rows(x),
+                                      .columns = deep__columns(w),
+                                      .inner = deep__columns(x)};
     return deep__product_create(&node->products[0], node->accelerator, &shape);
-}
-
-static size_t moments_bytes(const deep_value_info *y)
-{
-    return deep__cuda_sums_bytes(deep__rows(y), deep__columns(y), cuda_lanes(deep__columns(y)), 2);
 }
 
 size_t deep__cuda_scratch_separable_train(const deep_call *call)
 {
-    return matrix_bytes(call->in[0]) + moments_bytes(call->out[0]);
+    return matrix_bytes(call->in[0]) + kernel_bytes(call->in[2], call->in[0]) + deep__cuda_sums_bytes(call->out[0], 2);
 }
 
 deep_status deep__cuda_run_separable_train(const cuda_node *node)
 {
     const deep_call *call = &node->call;
-    float *between = call->scratch, *partial = between + matrix_bytes(call->in[0]) / sizeof *between;
+    const deep_value_info *x = call->in[0];
+    char *between = call->scratch, *kernel = between + matrix_bytes(x);
+    void *partial = kernel + kernel_bytes(call->in[2], x);
     const cuda_depthwise d = depthwise_of(call, 0);
     deep__cuda_depthwise(node, &d, between);
-    const deep_product_operands operands = {between, call->src[2], NULL, NULL, call->dst[0], cuda_workspace(node)};
+    const deep_product_operands operands = {
+        .a = between, .b = kernel_as(node, x, 2, kernel), .d = call->dst[0], .workspace = cuda_workspace(node)};
     DEEP_TRY(deep__product_run(node->products[0], &operands));
-    deep__cuda_moments(node, call->dst[0], deep__rows(call->out[0]), deep__columns(call->out[0]), partial, call->dst[1],
-                       call->dst[2]);
+    deep__cuda_moments(node, call->out[0], call->dst[0], partial, call->dst[1], call->dst[2]);
     return DEEP_OK;
 }
 
@@ -61,41 +76,53 @@ deep_status deep__cuda_run_separable_train(const cuda_node *node)
 deep_status deep__cuda_prepare_separable_grad(cuda_node *node)
 {
     const deep_value_info *dy = node->call.in[0], *x = node->call.in[1];
-    const deep_product_shape weights = {
-        .rows = deep__columns(x), .columns = deep__columns(dy), .inner = deep__rows(x), .a_transposed = true};
-    const deep_product_shape slope = {
-        .rows = deep__rows(x), .columns = deep__columns(x), .inner = deep__columns(dy), .b_transposed = true};
+    const deep_product_shape weights = {.factors = x->dtype,
+                                        .result = DEEP_DTYPE_F32,
+                                        .rows = deep__columns(x),
+                                        .columns = deep__columns(dy),
+                                        .inner = deep__rows(x),
+                                        .a_transposed = true};
+    const deep_product_shape slope = {.factors = x->dtype,
+                                      .result = x->dtype,
+                                      .rows = deep__rows(x),
+                                      .columns = deep__columns(x),
+                                      .inner = deep__columns(dy),
+                                      .b_transposed = true};
     DEEP_TRY(deep__product_create(&node->products[0], node->accelerator, &weights));
     return deep__product_create(&node->products[1], node->accelerator, &slope);
 }
 
 size_t deep__cuda_scratch_separable_grad(const deep_call *call)
 {
-    return 2 * matrix_bytes(call->in[1]) + deep__cuda_depthwise_grad_bytes(call->in[1]);
+    const deep_value_info *x = call->in[1];
+    return 2 * matrix_bytes(x) + kernel_bytes(call->in[3], x) + deep__cuda_depthwise_grad_bytes(x);
+}
+
+/* The pointwise half: its kernel's gradient, and the slope of the depthwise result `between`, which is made again. */
+static deep_status run_pointwise_grad(const cuda_node *node, const void *between, void *slope, char *kernel)
+{
+    const deep_call *call = &node->call;
+    const deep_product_operands weights = {
+        .a = between, .b = call->src[0], .d = call->dst[2], .workspace = cuda_workspace(node)};
+    DEEP_TRY(deep__product_run(node->products[0], &weights));
+    const deep_product_operands back = {
+        .a = call->src[0], .b = kernel_as(node, call->in[1], 3, kernel), .d = slope, .workspace = cuda_workspace(node)};
+    return deep__product_run(node->products[1], &back);
 }
 
 deep_status deep__cuda_run_separable_grad(const cuda_node *node)
 {
     const deep_call *call = &node->call;
-    const size_t matrix = matrix_bytes(call->in[1]) / sizeof(float);
-    float *between = call->scratch, *slope = between + matrix, *partial = slope + matrix;
+    const deep_value_info *x = call->in[1];
+    char *between = call->scratch, *slope = between + matrix_bytes(x), *kernel = slope + matrix_bytes(x);
+    void *partial = kernel + kernel_bytes(call->in[3], x);
     const cuda_depthwise d = depthwise_of(call, 1);
     deep__cuda_depthwise(node, &d, between);
-    const deep_product_operands weights = {between, call->src[0], NULL, NULL, call->dst[2], cuda_workspace(node)};
-    DEEP_TRY(deep__product_run(node->products[0], &weights));
-    const deep_product_operands back = {call->src[0], call->src[3], NULL, NULL, slope, cuda_workspace(node)};
-    DEEP_TRY(deep__product_run(node->products[1], &back));
+    DEEP_TRY(run_pointwise_grad(node, between, slope, kernel));
     deep__cuda_depthwise_grad(node, &d, slope, call->dst[0], call->dst[1], call->dst[3], call->dst[4], partial);
     if (d.norm.gamma == NULL) return DEEP_OK;
     const norm_grad_arguments grad = {
-        .tiles = {.rows = (uint32_t)deep__rows(call->in[1]), .columns = (uint32_t)deep__columns(call->in[1])},
-        .norm = d.norm,
-        .dy = call->dst[0],
-        .x = d.x,
-        .dot = call->dst[3],
-        .sum = call->dst[4],
-        .dx = call->dst[0],
-    };
-    deep__cuda_norm_grad(node, &grad);
+        .norm = d.norm, .dy = call->dst[0], .x = d.x, .dot = call->dst[3], .sum = call->dst[4], .dx = call->dst[0]};
+    deep__cuda_norm_grad(node, x, &grad);
     return DEEP_OK;
 }

@@ -8,6 +8,8 @@
 typedef struct deep_product deep_product;
 
 typedef struct deep_product_shape {
+    int32_t factors;       /* DEEP_DTYPE_* of a and b; sums are float32 in any case */
+    int32_t result;        /* of d, of what is added and of the bias: that of the factors, or F32 */
     int64_t rows, columns; /* of d */
     int64_t inner;
     bool a_transposed; /* a is [inner, rows], not [rows, inner] */
@@ -18,8 +20,8 @@ typedef struct deep_product_shape {
 } deep_product_shape;
 
 typedef struct deep_product_operands {
-    const float *a, *b, *added, *bias;
-    float *d;
+    const void *a, *b, *added, *bias;
+    void *d;
     void *workspace;
 } deep_product_operands;
 

@@ -2,7 +2,8 @@
 /*
  * Products by cuBLASLt, which counts down columns: a matrix row after row is its transpose there. So d = a b becomes
  * d' = b' a', with b as the first operand, and d's columns are cuBLASLt's rows, along which it adds a bias.
- * Sums in float32: CUBLAS_COMPUTE_32F does not round operands to TF32.
+ * Sums in float32: CUBLAS_COMPUTE_32F does not round float32 operands to TF32. A bias is of the result's type, which is what
+ * cuBLASLt takes with every type.
  */
 #include "backend_cuda/gpu.h"
 #include "backend_cuda/product.h"
@@ -42,12 +43,27 @@ static deep_status describe(deep_product *p)
     return set(p, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
 }
 
+static cudaDataType_t type_of(int32_t dtype)
+{
+    return dtype == DEEP_DTYPE_BF16 ? CUDA_R_16BF : dtype == DEEP_DTYPE_F16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
 /* A matrix of so many rows, row after row. */
-static deep_status lay_out(const deep_product *p, cublasLtMatrixLayout_t *layout, int64_t rows, int64_t columns)
+static deep_status lay_out(const deep_product *p, cublasLtMatrixLayout_t *layout, int32_t dtype, int64_t rows,
+                           int64_t columns)
 {
     return deep__gpu_check_lt(
-        p->gpu, p->gpu->lt.MatrixLayoutCreate(layout, CUDA_R_32F, (uint64_t)columns, (uint64_t)rows, columns),
+        p->gpu, p->gpu->lt.MatrixLayoutCreate(layout, type_of(dtype), (uint64_t)columns, (uint64_t)rows, columns),
         "a matrix");
+}
+
+static deep_status lay_out_factors(deep_product *p)
+{
+    const deep_product_shape *s = &p->shape;
+    DEEP_TRY(s->a_transposed ? lay_out(p, &p->a, s->factors, s->inner, s->rows)
+                             : lay_out(p, &p->a, s->factors, s->rows, s->inner));
+    return s->b_transposed ? lay_out(p, &p->b, s->factors, s->columns, s->inner)
+                           : lay_out(p, &p->b, s->factors, s->inner, s->columns);
 }
 
 static deep_status choose_among(deep_product *p, cublasLtMatmulPreference_t preference)
@@ -58,10 +74,15 @@ static deep_status choose_among(deep_product *p, cublasLtMatmulPreference_t pref
     const cublaslt_functions *lt = &p->gpu->lt;
     const size_t limit = WORKSPACE_LIMIT;
     const uint32_t alignment = OPERAND_ALIGNMENT;
+    /* Parts of a sum are added up in float32 and in one order: not in place, which is by atomics, nor in the result's type. */
+    const uint32_t reduction = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     cublasLtMatmulHeuristicResult_t best;
     int found = 0;
     cublasStatus_t status =
         lt->MatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &limit, sizeof limit);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = lt->MatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reduction,
+                                                  sizeof reduction);
     for (size_t i = 0; i < sizeof alignments / sizeof alignments[0] && status == CUBLAS_STATUS_SUCCESS; ++i)
         status = lt->MatmulPreferenceSetAttribute(preference, alignments[i], &alignment, sizeof alignment);
     if (status == CUBLAS_STATUS_SUCCESS)
@@ -90,11 +111,8 @@ deep_status deep__product_create(deep_product **out, deep_accelerator *gpu, cons
     if (p == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
     *p = (deep_product){.gpu = gpu, .shape = *s};
     deep_status status = describe(p);
-    if (status == DEEP_OK)
-        status = s->a_transposed ? lay_out(p, &p->a, s->inner, s->rows) : lay_out(p, &p->a, s->rows, s->inner);
-    if (status == DEEP_OK)
-        status = s->b_transposed ? lay_out(p, &p->b, s->columns, s->inner) : lay_out(p, &p->b, s->inner, s->columns);
-    if (status == DEEP_OK) status = lay_out(p, &p->d, s->rows, s->columns);
+    if (status == DEEP_OK) status = lay_out_factors(p);
+    if (status == DEEP_OK) status = lay_out(p, &p->d, s->result, s->rows, s->columns);
     if (status == DEEP_OK) status = choose(p);
     if (status != DEEP_OK) {
         deep__product_free(p);
@@ -123,7 +141,7 @@ size_t deep__product_workspace(const deep_product *p)
 deep_status deep__product_run(const deep_product *p, const deep_product_operands *o)
 {
     const float one = 1, added = p->shape.added ? 1 : 0;
-    const float *c = p->shape.added ? o->added : o->d;
+    const void *c = p->shape.added ? o->added : o->d;
     if (p->shape.bias) DEEP_TRY(set(p, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &o->bias, sizeof o->bias));
     const cublasStatus_t status =
         p->gpu->lt.Matmul(p->gpu->lt_handle, p->description, &one, o->b, p->b, o->a, p->a, &added, c, p->d, o->d, p->d,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "backend_ref/ref.h"
 #include "base/bf16.h"
+#include "base/f16.h"
 
 #include <stdio.h>
 
@@ -74,11 +75,12 @@ static bool supports(const deep_graph *graph, const deep_node *node)
     return graph->real == DEEP_HOST_REAL && kernels[node->op] != NULL && !node->joined;
 }
 
-/* ---- activations stored as bfloat16: widened before an op, rounded after it; kernels of that type are the ops' affair ---- */
+/* ---- activations stored as halves: widened before an op, rounded after it; kernels of such types are the ops' affair ---- */
 
 static size_t widened_bytes(const deep_value_info *info)
 {
-    return info->dtype == DEEP_DTYPE_BF16 && info->segment == DEEP_SEGMENT_ARENA ? (info->bytes * 2 + 63) / 64 * 64 : 0;
+    const bool half = info->dtype == DEEP_DTYPE_BF16 || info->dtype == DEEP_DTYPE_F16;
+    return half && info->segment == DEEP_SEGMENT_ARENA ? (info->bytes * 2 + 63) / 64 * 64 : 0;
 }
 
 static size_t all_widened(const deep_call *call)
@@ -91,13 +93,15 @@ static size_t all_widened(const deep_call *call)
     return bytes;
 }
 
-/* What an op sees instead of a bfloat16 operand; `scratch` moves behind its floats. */
+/* What an op sees instead of an operand of halves; `scratch` moves behind its floats. */
 static void *widen(deep_value_info *wide, const deep_value_info **info, void *data, bool read, char **scratch)
 {
     float *floats = (float *)(void *)*scratch;
     if (widened_bytes(*info) == 0) return data;
+    const uint16_t *halves = data;
+    const bool bf16 = (*info)->dtype == DEEP_DTYPE_BF16;
     for (int64_t i = 0; i < deep__value_elements(*info) && read; ++i)
-        floats[i] = deep__bf16_widen(((const uint16_t *)data)[i]);
+        floats[i] = bf16 ? deep__bf16_widen(halves[i]) : deep__f16_widen(halves[i]);
     *scratch += widened_bytes(*info);
     *wide = **info;
     wide->dtype = DEEP_DTYPE_F32;
@@ -108,8 +112,9 @@ static void *widen(deep_value_info *wide, const deep_value_info **info, void *da
 
 static void round_to(void *data, const deep_value_info *info, const float *floats)
 {
+    const bool bf16 = info->dtype == DEEP_DTYPE_BF16;
     for (int64_t i = 0; i < deep__value_elements(info); ++i)
-        ((uint16_t *)data)[i] = deep__bf16_round(floats[i]);
+        ((uint16_t *)data)[i] = bf16 ? deep__bf16_round(floats[i]) : deep__f16_round(floats[i]);
 }
 
 static void run_call(const deep_call *call)

@@ -5,6 +5,7 @@
 /* The kernel of a dense or pointwise convolution, or of a dense layer, in whichever type it is stored. */
 #include "backend_ref/ref.h"
 #include "base/bf16.h"
+#include "base/f16.h"
 
 #include <math.h>
 
@@ -35,6 +36,7 @@ static inline double ref_weigh(const ref_kernel *k, double x, int64_t tap, int64
 {
     const int64_t at = (tap * k->channels + i) * k->outputs + o;
     if (k->dtype == DEEP_DTYPE_BF16) return x * (double)deep__bf16_widen(((const uint16_t *)k->weights)[at]);
+    if (k->dtype == DEEP_DTYPE_F16) return x * (double)deep__f16_widen(((const uint16_t *)k->weights)[at]);
     if (k->dtype != DEEP_DTYPE_I8) return x * (double)((const real *)k->weights)[at];
     const double scale = (double)k->quantization[2 * k->channels + o];
     return ref_quantize(k, x, i) * ((const int8_t *)k->weights)[at] * scale;

@@ -11,12 +11,12 @@ static const struct {
 } dtypes[] = {
     [DEEP_DTYPE_F32] = {"f32", 4}, [DEEP_DTYPE_BF16] = {"bf16", 2}, [DEEP_DTYPE_F64] = {"f64", 8},
     [DEEP_DTYPE_U8] = {"u8", 1},   [DEEP_DTYPE_I32] = {"i32", 4},   [DEEP_DTYPE_I64] = {"i64", 8},
-    [DEEP_DTYPE_I8] = {"i8", 1},
+    [DEEP_DTYPE_I8] = {"i8", 1},   [DEEP_DTYPE_F16] = {"f16", 2},
 };
 
 static bool is_dtype(int32_t dtype)
 {
-    return dtype >= DEEP_DTYPE_F32 && dtype <= DEEP_DTYPE_I8;
+    return dtype >= DEEP_DTYPE_F32 && dtype <= DEEP_DTYPE_F16;
 }
 
 size_t deep__dtype_size(int32_t dtype)

@@ -32,10 +32,10 @@ deep_status deep__pass_join_bands(deep_graph *graph);
 deep_status deep__pass_fuse_training(deep_graph *graph);
 
 /*
- * Activations and their gradients, whatever has four axes in the arena and is not kept, are stored as bfloat16: ops read
- * them as floats and round what they write. Statistics, weights and their gradients stay. Last of all, before the memory
- * plan.
+ * Activations and their gradients, whatever has four axes in the arena and is not kept, are stored as `dtype`, BF16 or F16:
+ * ops read them as floats and round what they write. Statistics, weights and their gradients stay. Last of all, before
+ * the memory plan.
  */
-deep_status deep__pass_store_bf16(deep_graph *graph);
+deep_status deep__pass_store_halves(deep_graph *graph, int32_t dtype);
 
 #endif

@@ -254,8 +254,8 @@ deep_status deep_model_quantize(deep_model **out, const deep_model *model, const
     DEEP_TRY(read_options(&options, given));
     DEEP_TRY(deep__model_share(model));
     deep_status status = deep__model_check_float(model, "cannot be quantized again");
-    if (status == DEEP_OK && deep__context_in_host_memory(model->context) == NULL)
-        status = deep__fail(DEEP_ERROR_UNSUPPORTED, "device \"%s\" quantizes no models; \"cpu\" and \"ref\" do",
+    if (status == DEEP_OK && options.dtype == DEEP_DTYPE_I8 && deep__context_in_host_memory(model->context) == NULL)
+        status = deep__fail(DEEP_ERROR_UNSUPPORTED, "device \"%s\" makes no models of 8 bits; \"cpu\" and \"ref\" do",
                             deep_context_device(model->context));
     if (status == DEEP_OK)
         status =

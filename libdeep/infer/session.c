@@ -2,6 +2,7 @@
 #include "infer/session.h"
 
 #include "graph/passes.h"
+#include "model/kernel_dtypes.h"
 #include "model/layout.h"
 
 #include <string.h>
@@ -22,6 +23,14 @@ static deep_status fuse(deep_graph *graph, bool packed, bool joins)
     return joins ? deep__pass_join_bands(graph) : DEEP_OK;
 }
 
+/* A device keeps what stands between layers in the type of the kernels where these are halves; the processor widens them. */
+static deep_status store(deep_graph *graph, const deep_model *model)
+{
+    const int32_t dtype = deep__model_dtype(model);
+    const bool halves = dtype == DEEP_DTYPE_BF16 || dtype == DEEP_DTYPE_F16;
+    return halves && !deep__computes_in_host_memory(model->context) ? deep__pass_store_halves(graph, dtype) : DEEP_OK;
+}
+
 deep_status deep__session_program(deep_program *program, deep_value *probabilities, const deep_model *model,
                                   deep_session_shape shape)
 {
@@ -35,6 +44,7 @@ deep_status deep__session_program(deep_program *program, deep_value *probabiliti
     for (int32_t i = 0; i < program->net.layer_count && shape.layers; ++i)
         graph->values[program->net.layers[i].value].keep = true;
     if (!shape.layers) DEEP_TRY(fuse(graph, shape.packed, model->context->backend->joins));
+    DEEP_TRY(store(graph, model));
     return deep__program_compile(program, shape.threads, shape.packed);
 }
 

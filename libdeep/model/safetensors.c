@@ -15,7 +15,7 @@ static const size_t max_header_size = 100000000; /* the format's own limit */
 
 static const char *const dtype_names[] = {
     [DEEP_DTYPE_F32] = "F32", [DEEP_DTYPE_BF16] = "BF16", [DEEP_DTYPE_F64] = "F64", [DEEP_DTYPE_U8] = "U8",
-    [DEEP_DTYPE_I32] = "I32", [DEEP_DTYPE_I64] = "I64",   [DEEP_DTYPE_I8] = "I8",
+    [DEEP_DTYPE_I32] = "I32", [DEEP_DTYPE_I64] = "I64",   [DEEP_DTYPE_I8] = "I8",   [DEEP_DTYPE_F16] = "F16",
 };
 
 const char *deep__safetensors_dtype(int32_t dtype)
@@ -25,7 +25,7 @@ const char *deep__safetensors_dtype(int32_t dtype)
 
 int32_t deep__safetensors_find_dtype(const char *name)
 {
-    for (int32_t dtype = DEEP_DTYPE_F32; dtype <= DEEP_DTYPE_I8; ++dtype)
+    for (int32_t dtype = DEEP_DTYPE_F32; dtype <= DEEP_DTYPE_F16; ++dtype)
         if (strcmp(name, dtype_names[dtype]) == 0) return dtype;
     return 0;
 }

@@ -158,7 +158,7 @@ deep_status deep__step_graph(deep_step_program *p, const deep_trainer *trainer)
     add_statistics_updates(p);
     DEEP_TRY(graph->status);
     graph->values[p->result].keep = graph->values[p->norm].keep = true;
-    return trainer->options.dtype == DEEP_DTYPE_BF16 ? deep__pass_store_bf16(graph) : DEEP_OK;
+    return trainer->options.dtype != DEEP_DTYPE_F32 ? deep__pass_store_halves(graph, trainer->options.dtype) : DEEP_OK;
 }
 
 deep_status deep__step_build(deep_step_program *p, const deep_trainer *trainer)

@@ -72,6 +72,7 @@ _Static_assert(DEEP_DTYPE_U8 == 4, "ABI");
 _Static_assert(DEEP_DTYPE_I32 == 5, "ABI");
 _Static_assert(DEEP_DTYPE_I64 == 6, "ABI");
 _Static_assert(DEEP_DTYPE_I8 == 7, "ABI");
+_Static_assert(DEEP_DTYPE_F16 == 8, "ABI");
 _Static_assert(DEEP_OPTIMIZER_ADAM == 0, "ABI");
 _Static_assert(DEEP_OPTIMIZER_SGD == 1, "ABI");
 _Static_assert(DEEP_OPTIMIZER_RMSPROP == 2, "ABI");

@@ -1,11 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What cuBLASLt and cuDNN do, by the definition. */
+/* What cuBLASLt and cuDNN do, by the definition: operands of any type, sums in higher precision, one rounding. */
 #include "backend_cuda/convolution.h"
+#include "backend_cuda/kernels/form.h"
 #include "backend_cuda/product.h"
 #include "shim.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+static int storage_of(int32_t dtype)
+{
+    return dtype == DEEP_DTYPE_BF16 ? STORED_BF16 : dtype == DEEP_DTYPE_F16 ? STORED_F16 : STORED_F32;
+}
+
+/* A copy in float, for the caller to free. */
+static float *widened(const void *values, int32_t dtype, int64_t count)
+{
+    float *floats = malloc((size_t)count * sizeof *floats);
+    if (floats == NULL) abort();
+    for (int64_t i = 0; i < count; ++i)
+        floats[i] = value_load(values, (size_t)i, storage_of(dtype));
+    return floats;
+}
 
 /* ---- products ---- */
 
@@ -35,17 +51,19 @@ size_t deep__product_workspace(const deep_product *product)
     return WORKSPACE;
 }
 
-/* One row of the product into `sum`, which has room for it. */
-static void product_row(const deep_product_shape *s, const deep_product_operands *o, int64_t row, double *sum)
+/* One row of the product of a and b into `sum`, which has room for it. */
+static void product_row(const deep_product_shape *s, const deep_product_operands *o, const float *a, const float *b,
+                        int64_t row, double *sum)
 {
+    const int storage = storage_of(s->result);
     for (int64_t column = 0; column < s->columns; ++column) {
-        sum[column] = s->added ? (double)o->added[row * s->columns + column] : 0;
-        if (s->bias) sum[column] += (double)o->bias[column];
+        sum[column] = s->added ? (double)value_load(o->added, (size_t)(row * s->columns + column), storage) : 0;
+        if (s->bias) sum[column] += (double)value_load(o->bias, (size_t)column, storage);
     }
     for (int64_t i = 0; i < s->inner; ++i) {
-        const double a = (double)o->a[s->a_transposed ? i * s->rows + row : row * s->inner + i];
+        const double factor = (double)a[s->a_transposed ? i * s->rows + row : row * s->inner + i];
         for (int64_t column = 0; column < s->columns; ++column)
-            sum[column] += a * (double)o->b[s->b_transposed ? column * s->inner + i : i * s->columns + column];
+            sum[column] += factor * (double)b[s->b_transposed ? column * s->inner + i : i * s->columns + column];
     }
 }
 
@@ -59,16 +77,20 @@ static void multiply(const void *arguments, kernel_grid grid)
     const product_call *call = arguments;
     const deep_product_shape *s = &call->product->shape;
     const deep_product_operands *o = &call->operands;
+    float *a = widened(o->a, s->factors, s->rows * s->inner), *b = widened(o->b, s->factors, s->inner * s->columns);
     double *sum = malloc((size_t)s->columns * sizeof *sum);
     (void)grid;
     if (sum == NULL) abort();
     memset(o->workspace, 0xff, WORKSPACE);
     for (int64_t row = 0; row < s->rows; ++row) {
-        product_row(s, o, row, sum);
+        product_row(s, o, a, b, row, sum);
         for (int64_t column = 0; column < s->columns; ++column)
-            o->d[row * s->columns + column] = (float)(s->relu && sum[column] < 0 ? 0 : sum[column]);
+            value_store(o->d, (size_t)(row * s->columns + column),
+                        (float)(s->relu && sum[column] < 0 ? 0 : sum[column]), storage_of(s->result));
     }
     free(sum);
+    free(b);
+    free(a);
 }
 
 deep_status deep__product_run(const deep_product *product, const deep_product_operands *o)
@@ -139,8 +161,7 @@ static void taps(const deep_convolution *c, int64_t n, int64_t h, int64_t v, flo
 
 typedef struct convolution_call {
     const deep_convolution *convolution;
-    float *x, *w, *y;
-    void *workspace;
+    deep_convolution_operands operands;
 } convolution_call;
 
 static void convolve(const void *arguments, kernel_grid grid)
@@ -148,23 +169,34 @@ static void convolve(const void *arguments, kernel_grid grid)
     const convolution_call *call = arguments;
     const deep_convolution *c = call->convolution;
     const deep_convolution_shape *s = &c->shape;
-    const int64_t in = s->images * s->height * s->width * s->channels;
-    const int64_t out = s->images * s->out_height * s->out_width * s->out_channels;
-    const int64_t kernel = s->rows * s->columns * s->channels * s->out_channels;
-    float *const made[] = {call->y, call->x, call->w};
-    const int64_t counts[] = {out, in, kernel};
+    const deep_convolution_operands *o = &call->operands;
+    const int64_t counts[] = {s->images * s->out_height * s->out_width * s->out_channels,
+                              s->images * s->height * s->width * s->channels,
+                              s->rows * s->columns * s->channels * s->out_channels};
+    float *y = widened(o->y, s->dtype, counts[0]), *x = widened(o->x, s->dtype, counts[1]),
+          *w = widened(o->w, s->dtype, counts[2]);
+    float *const values[] = {y, x, w}; /* by direction, as `counts` and `made`: what is made */
+    union {
+        const void *in;
+        void *out;
+    } made = {((const void *const[]){o->y, o->x, o->w})[c->direction]};
     (void)grid;
-    memset(call->workspace, 0xff, WORKSPACE);
-    memset(made[c->direction], 0, (size_t)counts[c->direction] * sizeof(float));
+    memset(o->workspace, 0xff, WORKSPACE);
+    memset(values[c->direction], 0, (size_t)counts[c->direction] * sizeof(float));
     for (int64_t n = 0; n < s->images; ++n)
         for (int64_t h = 0; h < s->out_height; ++h)
             for (int64_t v = 0; v < s->out_width; ++v)
-                taps(c, n, h, v, call->x, call->w, call->y);
+                taps(c, n, h, v, x, w, y);
+    for (int64_t i = 0; i < counts[c->direction]; ++i)
+        value_store(made.out, (size_t)i, values[c->direction][i], storage_of(s->dtype));
+    free(w);
+    free(x);
+    free(y);
 }
 
-deep_status deep__convolution_run(const deep_convolution *c, float *x, float *w, float *y, void *workspace)
+deep_status deep__convolution_run(const deep_convolution *c, const deep_convolution_operands *o)
 {
-    const convolution_call call = {c, x, w, y, workspace};
+    const convolution_call call = {c, *o};
     shim_queue(c->accelerator, convolve, &call, sizeof call, (kernel_grid){0});
     return DEEP_OK;
 }

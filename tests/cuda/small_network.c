@@ -3,6 +3,7 @@
 
 #include "test.h"
 
+#include <deep/quantize.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -38,6 +39,15 @@ deep_model *new_model(deep_context *context)
                                         .seed = 5};
     assert_ok(deep_model_create(&model, context, &options));
     return model;
+}
+
+deep_model *new_model_of(deep_context *context, int32_t dtype)
+{
+    deep_model *model = new_model(context), *made;
+    const deep_quantize_options options = {DEEP_QUANTIZE_OPTIONS_INIT, .dtype = dtype};
+    assert_ok(deep_model_quantize(&made, model, &options));
+    deep_model_free(model);
+    return made;
 }
 
 void predict(const deep_model *model, float *probabilities)

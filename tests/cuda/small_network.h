@@ -17,6 +17,9 @@ deep_context *open_context(const char *device);
 deep_model *new_model(deep_context *context);
 
 /* Probabilities of the whole batch, from a session of its own. */
+/* The same with kernels in BF16 or F16. */
+deep_model *new_model_of(deep_context *context, int32_t dtype);
+
 void predict(const deep_model *model, float *probabilities);
 
 /* Fails the test when a value of `a` is further from that of `b` than `most` of the largest magnitude in `b`. */

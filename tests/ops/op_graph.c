@@ -3,6 +3,7 @@
 
 #include "backend/loader.h"
 #include "base/bf16.h"
+#include "base/f16.h"
 #include "base/rng.h"
 #include "graph/autodiff.h"
 #include "graph/memory_plan.h"
@@ -67,6 +68,10 @@ double op_graph_get(const op_graph *g, deep_value value, int64_t index)
         return ((const double *)data)[index];
     case DEEP_DTYPE_U8:
         return ((const uint8_t *)data)[index];
+    case DEEP_DTYPE_BF16:
+        return (double)deep__bf16_widen(((const uint16_t *)data)[index]);
+    case DEEP_DTYPE_F16:
+        return (double)deep__f16_widen(((const uint16_t *)data)[index]);
     default:
         return (double)((const float *)data)[index];
     }
@@ -75,10 +80,19 @@ double op_graph_get(const op_graph *g, deep_value value, int64_t index)
 void op_graph_set(op_graph *g, deep_value value, int64_t index, double number)
 {
     void *data = bytes_of(g, value);
-    if (deep__graph_value(&g->graph, value)->dtype == DEEP_DTYPE_F64)
+    switch (deep__graph_value(&g->graph, value)->dtype) {
+    case DEEP_DTYPE_F64:
         ((double *)data)[index] = number;
-    else
+        break;
+    case DEEP_DTYPE_BF16:
+        ((uint16_t *)data)[index] = deep__bf16_round((float)number);
+        break;
+    case DEEP_DTYPE_F16:
+        ((uint16_t *)data)[index] = deep__f16_round((float)number);
+        break;
+    default:
         ((float *)data)[index] = (float)number;
+    }
 }
 
 int64_t op_graph_elements(const op_graph *g, deep_value value)
@@ -107,7 +121,39 @@ static void fill_input(op_graph *g, const op_case *c, int32_t k, int32_t classes
     }
 }
 
-static void add_gradient(op_graph *g, const op_case *c)
+/* Operands of the op that are kernels, as bits. */
+static uint32_t kernels_of(deep_op op)
+{
+    if (op == DEEP_OP_SEPARABLE || op == DEEP_OP_SEPARABLE_TRAIN) return 1U << 1 | 1U << 2;
+    return op == DEEP_OP_CONV2D || op == DEEP_OP_DEPTHWISE ? 1U << 1 : 0;
+}
+
+/* A copy in the arena, where store() can change its type, of an activation or its slope. */
+static deep_value stored_copy(op_graph *g, deep_value value)
+{
+    const deep_attr attr = {.cast = {DEEP_DTYPE_F32}};
+    if (deep__graph_value(&g->graph, value)->rank != 4) return value;
+    return DEEP_GRAPH_ADD(&g->graph, DEEP_OP_CAST, &attr, value);
+}
+
+/* Stores what has four axes in the arena as `dtype`, but gradients of kernels. */
+static bool store(op_graph *g, const op_case *c, int32_t dtype)
+{
+    bool weights[OP_VALUES] = {false}, any = false;
+    for (int32_t k = 0; k < g->input_count; ++k)
+        if ((kernels_of(c->op) >> k & 1) != 0 && g->gradients[k] != DEEP_NO_VALUE) weights[g->gradients[k]] = true;
+    for (int32_t v = 0; v < g->graph.value_count; ++v) {
+        deep_value_info *info = &g->graph.values[v];
+        if (weights[v] || info->segment != DEEP_SEGMENT_ARENA || info->rank != 4 || info->dtype != DEEP_DTYPE_F32)
+            continue;
+        info->dtype = dtype;
+        info->bytes /= 2;
+        any = true;
+    }
+    return any;
+}
+
+static void add_gradient(op_graph *g, const op_case *c, bool stored)
 {
     bool wanted[OP_VALUES] = {false};
     deep_value gradients[OP_VALUES];
@@ -117,7 +163,8 @@ static void add_gradient(op_graph *g, const op_case *c)
         const bool statistic = c->op == DEEP_OP_BATCH_NORM_INFER && k >= 3;
         wanted[g->inputs[k]] = !statistic && c->inputs[k].kind != OP_INPUT_COUNTER;
     }
-    assert_ok(deep__autodiff(&g->graph, g->output, g->dy, wanted, gradients));
+    const deep_value dy = stored ? stored_copy(g, g->dy) : g->dy;
+    assert_ok(deep__autodiff(&g->graph, g->output, dy, wanted, gradients));
     for (int32_t k = 0; k < g->input_count; ++k) {
         g->gradients[k] = wanted[g->inputs[k]] ? gradients[g->inputs[k]] : DEEP_NO_VALUE;
         if (g->gradients[k] != DEEP_NO_VALUE) g->graph.values[g->gradients[k]].keep = true;
@@ -140,7 +187,8 @@ static int32_t dtype_of(enum op_input_kind kind, int32_t real)
     }
 }
 
-static void build(op_graph *g, const op_case *c, int32_t real, bool gradient)
+/* `stored`: the type of activations, or 0 for `real`; false when there are none. */
+static bool build(op_graph *g, const op_case *c, int32_t real, int32_t stored, bool gradient)
 {
     deep_attr attr = c->attr;
     if (c->op == DEEP_OP_FILL) attr.fill.dtype = real;
@@ -150,13 +198,19 @@ static void build(op_graph *g, const op_case *c, int32_t real, bool gradient)
         g->inputs[k] = deep__graph_input(&g->graph, k, dtype, c->inputs[k].rank, c->inputs[k].shape);
         g->input_count = k + 1;
     }
-    g->output = deep__graph_add(&g->graph, c->op, &attr, g->inputs, g->input_count);
+    deep_value operands[7];
+    for (int32_t k = 0; k < g->input_count; ++k)
+        operands[k] = stored == 0 || (kernels_of(c->op) >> k & 1) != 0 ? g->inputs[k] : stored_copy(g, g->inputs[k]);
+    g->output = deep__graph_add(&g->graph, c->op, &attr, operands, g->input_count);
     assert_ok(g->graph.status);
-    for (int32_t k = 0; k < g->graph.nodes[0].output_count; ++k)
-        g->graph.values[g->graph.nodes[0].outputs[k]].keep = true;
     g->forward_end = g->graph.node_count;
-    if (gradient) add_gradient(g, c);
+    const deep_node *node = op_graph_node(g);
+    for (int32_t k = 0; k < node->output_count; ++k)
+        g->graph.values[node->outputs[k]].keep = true;
+    if (gradient) add_gradient(g, c, stored != 0);
+    if (stored != 0 && !store(g, c, stored)) return false;
     assert_ok(deep__memory_plan(&g->graph));
+    return true;
 }
 
 static void make_segment(op_graph *g, int segment, size_t bytes)
@@ -166,8 +220,8 @@ static void make_segment(op_graph *g, int segment, size_t bytes)
     if (g->accelerator != NULL) assert_ok(g->backend->accelerators->alloc(g->accelerator, &g->device[segment], bytes));
 }
 
-static void open_with(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real,
-                      const deep_plan_options *options, bool gradient)
+static bool open_stored(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real, int32_t stored,
+                        const deep_plan_options *options, bool gradient)
 {
     deep_plan_options placed = *options;
     *g = (op_graph){.dy = DEEP_NO_VALUE, .backend = backend};
@@ -176,7 +230,10 @@ static void open_with(op_graph *g, const op_case *c, const deep_backend *backend
         g->gradients[k] = DEEP_NO_VALUE;
     allocator = deep__allocator_default();
     deep__graph_init(&g->graph, &allocator, real);
-    build(g, c, real, gradient);
+    if (!build(g, c, real, stored, gradient)) {
+        deep__graph_free(&g->graph);
+        return false;
+    }
     size_t scratch;
     assert_ok(backend->plan_create(&g->plan, &scratch, &g->graph, &placed, &host));
     make_segment(g, DEEP_SEGMENT_ARENA, g->graph.arena_bytes + 64);
@@ -191,11 +248,24 @@ static void open_with(op_graph *g, const op_case *c, const deep_backend *backend
         make_segment(g, DEEP_SEGMENT_INPUT + k, (info->bytes > packed ? info->bytes : packed) + 64);
         fill_input(g, c, k, (int32_t)classes);
     }
-    if (g->dy == DEEP_NO_VALUE) return;
+    if (g->dy == DEEP_NO_VALUE) return true;
     make_segment(g, DEEP_SEGMENT_INPUT + 7, deep__graph_value(&g->graph, g->dy)->bytes);
     for (int64_t i = 0; i < op_graph_elements(g, g->dy); ++i)
         op_graph_set(g, g->dy, i,
                      2 * (double)deep__rng_uniform(deep__rng(8, DEEP_RNG_SYNTH, (uint64_t)i, 9).word[0]) - 1);
+    return true;
+}
+
+static void open_with(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real,
+                      const deep_plan_options *options, bool gradient)
+{
+    open_stored(g, c, backend, real, 0, options, gradient);
+}
+
+bool op_graph_open_stored(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, bool gradient)
+{
+    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false};
+    return open_stored(g, c, backend, DEEP_DTYPE_F32, dtype, &options, gradient);
 }
 
 void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real, int32_t threads,

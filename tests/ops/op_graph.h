@@ -39,8 +39,21 @@ bool op_graph_open_packed(op_graph *g, const op_case *c, const deep_backend *bac
  */
 bool op_graph_open_narrow(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, int32_t threads,
                           int32_t isa);
+
+/*
+ * With activations stored as BF16 or F16: those of four axes, inputs, results and slopes; not kernels and their gradients.
+ * False when the case has none. With `gradient`, backward too.
+ */
+bool op_graph_open_stored(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, bool gradient);
+
 void op_graph_close(op_graph *g);
 void op_graph_run(op_graph *g, int32_t first, int32_t end);
+
+/* The op itself. */
+static inline const deep_node *op_graph_node(const op_graph *g)
+{
+    return &g->graph.nodes[g->forward_end - 1];
+}
 
 /* Element of a floating-point value, whatever its type. */
 double op_graph_get(const op_graph *g, deep_value value, int64_t index);

@@ -107,7 +107,11 @@ END_TEST
 
 /* ---- the cpu backend against the reference, forward and gradients, in float ---- */
 
-static void compare(const op_graph *a, const op_graph *b, deep_value value, const char *name, const char *what)
+/* Of the largest value: sums of floats in another order. */
+#define OTHER_ORDER 2e-5
+
+static void compare_within(const op_graph *a, const op_graph *b, deep_value value, double tolerance, const char *name,
+                           const char *what)
 {
     double largest = 0, worst = 0;
     for (int64_t i = 0; i < op_graph_elements(b, value); ++i) {
@@ -115,7 +119,13 @@ static void compare(const op_graph *a, const op_graph *b, deep_value value, cons
         if (fabs(wanted) > largest) largest = fabs(wanted);
         if (!isnan(worst) && !(fabs(wanted - got) <= worst)) worst = fabs(wanted - got);
     }
-    ck_assert_msg(worst <= 2e-5 * largest, "%s: %s differs by %.3g, largest value %.3g", name, what, worst, largest);
+    ck_assert_msg(worst <= tolerance * largest, "%s: %s differs by %.3g, largest value %.3g", name, what, worst,
+                  largest);
+}
+
+static void compare(const op_graph *a, const op_graph *b, deep_value value, const char *name, const char *what)
+{
+    compare_within(a, b, value, OTHER_ORDER, name, what);
 }
 
 static void compare_packed(const op_case *c, int32_t threads, int32_t isa)
@@ -130,10 +140,10 @@ static void compare_packed(const op_case *c, int32_t threads, int32_t isa)
     op_graph_close(&ref);
 }
 
-static void compare_narrow(const op_case *c, int32_t dtype, int32_t threads, int32_t isa)
+static void compare_narrow(const op_case *c, const deep_backend *backend, int32_t dtype, int32_t threads, int32_t isa)
 {
     op_graph cpu, ref;
-    if (!op_graph_open_narrow(&cpu, c, deep__backend_cpu(), dtype, threads, isa)) return;
+    if (!op_graph_open_narrow(&cpu, c, backend, dtype, threads, isa)) return;
     op_graph_open_narrow(&ref, c, deep__backend_ref(), dtype, 1, DEEP_ISA_AUTO);
     op_graph_run(&ref, 0, ref.graph.node_count);
     op_graph_run(&cpu, 0, cpu.graph.node_count);
@@ -150,8 +160,8 @@ static void compare_plain(const op_case *c, const deep_backend *backend, int32_t
     op_graph_open(&other, c, backend, DEEP_DTYPE_F32, threads, isa, c->differentiable);
     op_graph_run(&ref, 0, ref.graph.node_count);
     op_graph_run(&other, 0, other.graph.node_count);
-    for (int32_t k = 0; k < ref.graph.nodes[0].output_count; ++k)
-        compare(&other, &ref, ref.graph.nodes[0].outputs[k], c->name, "output");
+    for (int32_t k = 0; k < op_graph_node(&ref)->output_count; ++k)
+        compare(&other, &ref, op_graph_node(&ref)->outputs[k], c->name, "output");
     for (int32_t k = 0; k < ref.input_count; ++k)
         if (ref.gradients[k] != DEEP_NO_VALUE) compare(&other, &ref, ref.gradients[k], c->name, "gradient");
     op_graph_close(&other);
@@ -161,8 +171,8 @@ static void compare_plain(const op_case *c, const deep_backend *backend, int32_t
 static void compare_backends(const op_case *c, int32_t threads, int32_t isa)
 {
     compare_packed(c, threads, isa);
-    compare_narrow(c, DEEP_DTYPE_BF16, threads, isa);
-    compare_narrow(c, DEEP_DTYPE_I8, threads, isa);
+    compare_narrow(c, deep__backend_cpu(), DEEP_DTYPE_BF16, threads, isa);
+    compare_narrow(c, deep__backend_cpu(), DEEP_DTYPE_I8, threads, isa);
     if (c->op == DEEP_OP_SEPARABLE) return; /* with packed kernels alone */
     compare_plain(c, deep__backend_cpu(), threads, isa);
 }
@@ -181,11 +191,52 @@ START_TEST(cpu_agrees_with_the_reference)
 }
 END_TEST
 
+static const deep_backend *gpu(void)
+{
+    const deep_backend *plugin = op_plugin();
+    return plugin != NULL ? plugin : deep__backend_shim();
+}
+
 /* The GPU's kernels, as loops; or those of a plugin, on its device. */
 START_TEST(cuda_agrees_with_the_reference)
 {
-    const deep_backend *plugin = op_plugin();
-    compare_plain(&op_cases[_i], plugin != NULL ? plugin : deep__backend_shim(), 1, DEEP_ISA_AUTO);
+    compare_plain(&op_cases[_i], gpu(), 1, DEEP_ISA_AUTO);
+}
+END_TEST
+
+/*
+ * Both sides read the same halves and round what they write: a value whose neighbours are equally far falls to either side,
+ * two roundings apart. A GPU also rounds the kernels, the bias and what stands between the parts of an op, each by one: errors
+ * of the terms of a sum grow with the root of their number, as the sum does. So four roundings of the largest value.
+ */
+static void compare_stored(const op_case *c, int32_t dtype)
+{
+    const double rounding = dtype == DEEP_DTYPE_BF16 ? 1.0 / 512 : 1.0 / 4096;
+    op_graph other, ref;
+    if (!op_graph_open_stored(&ref, c, deep__backend_ref(), dtype, c->differentiable)) return;
+    ck_assert(op_graph_open_stored(&other, c, gpu(), dtype, c->differentiable));
+    op_graph_run(&ref, 0, ref.graph.node_count);
+    op_graph_run(&other, 0, other.graph.node_count);
+    for (int32_t k = 0; k < op_graph_node(&ref)->output_count; ++k)
+        compare_within(&other, &ref, op_graph_node(&ref)->outputs[k], 4 * rounding, c->name, "output of halves");
+    for (int32_t k = 0; k < ref.input_count; ++k)
+        if (ref.gradients[k] != DEEP_NO_VALUE)
+            compare_within(&other, &ref, ref.gradients[k], 4 * rounding, c->name, "gradient of halves");
+    op_graph_close(&other);
+    op_graph_close(&ref);
+}
+
+START_TEST(cuda_agrees_with_the_reference_on_stored_halves)
+{
+    compare_stored(&op_cases[_i], DEEP_DTYPE_BF16);
+    compare_stored(&op_cases[_i], DEEP_DTYPE_F16);
+}
+END_TEST
+
+/* Kernels of quantized models, in numbers that every type holds. */
+START_TEST(cuda_agrees_with_the_reference_on_kernels_of_halves)
+{
+    compare_narrow(&op_cases[_i], gpu(), DEEP_DTYPE_BF16, 1, DEEP_ISA_AUTO);
 }
 END_TEST
 
@@ -199,6 +250,8 @@ Suite *test_suite(void)
     if (deep__backend_cpu() != NULL) tcase_add_loop_test(tests, cpu_agrees_with_the_reference, 0, op_case_count);
     tcase_set_timeout(cuda, 300);
     tcase_add_loop_test(cuda, cuda_agrees_with_the_reference, 0, op_case_count);
+    tcase_add_loop_test(cuda, cuda_agrees_with_the_reference_on_stored_halves, 0, op_case_count);
+    tcase_add_loop_test(cuda, cuda_agrees_with_the_reference_on_kernels_of_halves, 0, op_case_count);
     suite_add_tcase(suite, cuda);
     suite_add_tcase(suite, tests);
     return suite;

@@ -102,7 +102,7 @@ static void differentiate(block *b, const block_case *c)
 }
 
 /* How the graph is rewritten. */
-enum form { UNFUSED, FUSED, STORED_BF16 };
+enum form { UNFUSED, FUSED, STORED_BF16, STORED_F16 };
 
 static void build(block *b, const block_case *c, int32_t real, enum form form)
 {
@@ -129,9 +129,10 @@ static void build(block *b, const block_case *c, int32_t real, enum form form)
         ck_assert_int_eq(b->graph.node_count, 3);
     }
     differentiate(b, c);
-    if (form == STORED_BF16) {
-        assert_ok(deep__pass_store_bf16(&b->graph));
-        ck_assert_int_eq(deep__graph_value(&b->graph, b->graph.nodes[0].outputs[0])->dtype, DEEP_DTYPE_BF16);
+    if (form == STORED_BF16 || form == STORED_F16) {
+        const int32_t dtype = form == STORED_BF16 ? DEEP_DTYPE_BF16 : DEEP_DTYPE_F16;
+        assert_ok(deep__pass_store_halves(&b->graph, dtype));
+        ck_assert_int_eq(deep__graph_value(&b->graph, b->graph.nodes[0].outputs[0])->dtype, dtype);
         ck_assert_int_eq(deep__graph_value(&b->graph, b->y)->dtype, DEEP_DTYPE_F32); /* it is kept */
     }
     assert_ok(deep__memory_plan(&b->graph));
@@ -295,16 +296,21 @@ static void assert_error(const error *e, double most, const block_case *c, const
     ck_assert_msg(off <= most, "%s: %s off by %.3g", c->name, what, off);
 }
 
-static void assert_near(const block *a, const block *b, const block_case *c)
+static void assert_within(const block *a, const block *b, const block_case *c, double result, double gradient)
 {
     error y = {0}, dx = {0}, params = {0}; /* of all parameters together: the step that an optimizer would take */
     add_error(&y, a, a->y, b, b->y);
     add_error(&dx, a, a->dx, b, b->dx);
     for (int p = 0; p < PARAMS; ++p)
         add_error(&params, a, a->gradients[p], b, b->gradients[p]);
-    assert_error(&y, RESULT, c, "y is");
-    assert_error(&dx, GRADIENT, c, "dx is");
-    assert_error(&params, GRADIENT, c, "the parameters' gradient is");
+    assert_error(&y, result, c, "y is");
+    assert_error(&dx, gradient, c, "dx is");
+    assert_error(&params, gradient, c, "the parameters' gradient is");
+}
+
+static void assert_near(const block *a, const block *b, const block_case *c)
+{
+    assert_within(a, b, c, RESULT, GRADIENT);
 }
 
 START_TEST(values_stored_as_bfloat16_stay_near)
@@ -321,6 +327,32 @@ START_TEST(values_stored_as_bfloat16_stay_near)
         run(&narrow, c, deep__backend_cpu(), DEEP_DTYPE_F32, STORED_BF16, options);
         assert_near(&narrow, &exact, c);
         run(&again, c, deep__backend_cpu(), DEEP_DTYPE_F32, STORED_BF16, options);
+        compare(&again, &narrow, c, 0);
+        close_block(&again);
+        close_block(&narrow);
+    }
+    close_block(&exact);
+}
+END_TEST
+
+/*
+ * A rounding to half precision is off by an eighth of that, and moves an eighth of the values over the ReLU's 0, whose
+ * part in the gradient is a root. A GPU rounds the depthwise result and its slope, too, and the kernels: four more roundings.
+ */
+static const double MORE = 4 * 0.0011 * 2.0;
+
+START_TEST(cuda_stays_near_with_stored_halves)
+{
+    static block narrow, exact, again;
+    const block_case *c = &cases[_i];
+    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false};
+    run(&exact, c, deep__backend_ref_double(), DEEP_DTYPE_F64, UNFUSED, options);
+    for (enum form form = STORED_BF16; form <= STORED_F16; ++form) {
+        const double finer = form == STORED_F16 ? 8 : 1;
+        run(&narrow, c, deep__backend_shim(), DEEP_DTYPE_F32, form, options);
+        assert_within(&narrow, &exact, c, (RESULT + MORE) / finer,
+                      (GRADIENT - 0.028 + MORE) / finer + 0.028 / sqrt(finer));
+        run(&again, c, deep__backend_shim(), DEEP_DTYPE_F32, form, options);
         compare(&again, &narrow, c, 0);
         close_block(&again);
         close_block(&narrow);
@@ -349,6 +381,7 @@ Suite *test_suite(void)
     tcase_add_loop_test(tests, values_stored_as_bfloat16_stay_near, 0, CASE_COUNT);
     if (deep__backend_cpu() != NULL) tcase_add_loop_test(tests, cpu_computes_the_fused_block, 0, CASE_COUNT);
     tcase_add_loop_test(tests, cuda_computes_the_fused_block, 0, CASE_COUNT);
+    tcase_add_loop_test(tests, cuda_stays_near_with_stored_halves, 0, CASE_COUNT);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -24,17 +24,17 @@ typedef struct affine_arguments {
     norm_arguments norm;
     const float *scale; /* NULL = 1 and 0 */
     const float *shift;
-    const float *x;
-    const float *residual; /* NULL = none */
-    float *y;
+    const void *x;
+    const void *residual; /* NULL = none */
+    void *y;
 } affine_arguments;
 
 /* Sums over rows of: x; or x - first row, and the square of that; or dy', and dy' times the normalised x (norm_sums). */
 typedef struct sums_arguments {
     column_tiles tiles;
     norm_arguments norm; /* norm_sums: of x; its ReLU stops dy */
-    const float *x;
-    const float *dy;
+    const void *x;
+    const void *dy;
     float *partial;
 } sums_arguments;
 
@@ -52,7 +52,8 @@ typedef struct moments_arguments {
     uint32_t chunks;
     uint32_t columns;
     uint32_t rows;
-    const float *x; /* its first row */
+    const void *x;   /* its first row */
+    int32_t storage; /* of x, enum storage */
     float *mean;
     float *variance;
 } moments_arguments;
@@ -61,24 +62,19 @@ typedef struct moments_arguments {
 typedef struct norm_grad_arguments {
     column_tiles tiles;
     norm_arguments norm;
-    const float *dy;
-    const float *x;
+    const void *dy;
+    const void *x;
     const float *dot; /* [C], sum of dy' times the normalised x; NULL = the statistics were stored ones */
     const float *sum; /* [C], of dy' */
-    float *dx;
+    void *dx;
 } norm_grad_arguments;
 
-KERNEL_DECLARE(deep__kernel_affine_4, affine_arguments)
-KERNEL_DECLARE(deep__kernel_affine_1, affine_arguments)
-KERNEL_DECLARE(deep__kernel_sum_4, sums_arguments)
-KERNEL_DECLARE(deep__kernel_sum_1, sums_arguments)
-KERNEL_DECLARE(deep__kernel_moment_sums_4, sums_arguments)
-KERNEL_DECLARE(deep__kernel_moment_sums_1, sums_arguments)
-KERNEL_DECLARE(deep__kernel_norm_sums_4, sums_arguments)
-KERNEL_DECLARE(deep__kernel_norm_sums_1, sums_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_affine, affine_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_sum, sums_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_moment_sums, sums_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_norm_sums, sums_arguments)
 KERNEL_DECLARE(deep__kernel_totals, totals_arguments)
 KERNEL_DECLARE(deep__kernel_moments, moments_arguments)
-KERNEL_DECLARE(deep__kernel_norm_grad_4, norm_grad_arguments)
-KERNEL_DECLARE(deep__kernel_norm_grad_1, norm_grad_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_norm_grad, norm_grad_arguments)
 
 #endif

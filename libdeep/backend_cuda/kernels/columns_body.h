@@ -3,37 +3,41 @@
 
 /* ---- element by element ---- */
 
-KERNEL_FUNCTION void affine(const affine_arguments *a, kernel_position at, int lanes)
+KERNEL_FUNCTION void affine(const affine_arguments *a, kernel_position at, int lanes, int storage)
 {
     const tile_place p = tile_find(&a->tiles, at, lanes);
     norm_lanes k;
-    float scale[MAX_LANES] = {1, 1, 1, 1}, shift[MAX_LANES] = {0};
+    float scale[MAX_LANES], shift[MAX_LANES];
     if (!p.inside) return;
     norm_load(&k, &a->norm, p.channel, lanes);
+    KERNEL_UNROLL
+    for (int l = 0; l < lanes; ++l) {
+        scale[l] = 1;
+        shift[l] = 0;
+    }
     if (a->scale != NULL) {
         lanes_load(scale, a->scale + p.channel, lanes);
         lanes_load(shift, a->shift + p.channel, lanes);
     }
     for (uint32_t row = p.row; row < p.end; row += p.step) {
         const size_t i = tile_at(&a->tiles, row, p.channel);
-        float x[MAX_LANES], r[MAX_LANES];
-        lanes_load(x, a->x + i, lanes);
-        if (a->residual != NULL) lanes_load(r, a->residual + i, lanes);
+        float x[MAX_LANES], r[MAX_LANES] = {0};
+        values_load(x, a->x, i, lanes, storage);
+        if (a->residual != NULL) values_load(r, a->residual, i, lanes, storage);
         KERNEL_UNROLL
         for (int l = 0; l < lanes; ++l) {
-            x[l] = norm_value(&k, x[l], l) * scale[l] + shift[l];
-            if (a->residual != NULL) x[l] += r[l];
+            x[l] = norm_value(&k, x[l], l) * scale[l] + shift[l] + r[l];
             x[l] = relu_if(a->norm.relu, x[l]);
         }
-        lanes_store(a->y + i, x, lanes);
+        values_store(a->y, i, x, lanes, storage);
     }
 }
 
-KERNEL_FUNCTION void norm_grad(const norm_grad_arguments *a, kernel_position at, int lanes)
+KERNEL_FUNCTION void norm_grad(const norm_grad_arguments *a, kernel_position at, int lanes, int storage)
 {
     const tile_place p = tile_find(&a->tiles, at, lanes);
     norm_lanes k;
-    float dot[MAX_LANES], sum[MAX_LANES];
+    float dot[MAX_LANES] = {0}, sum[MAX_LANES] = {0};
     const float part = 1 / (float)a->tiles.rows;
     if (!p.inside) return;
     norm_load(&k, &a->norm, p.channel, lanes);
@@ -44,8 +48,8 @@ KERNEL_FUNCTION void norm_grad(const norm_grad_arguments *a, kernel_position at,
     for (uint32_t row = p.row; row < p.end; row += p.step) {
         const size_t i = tile_at(&a->tiles, row, p.channel);
         float x[MAX_LANES], dy[MAX_LANES];
-        lanes_load(x, a->x + i, lanes);
-        lanes_load(dy, a->dy + i, lanes);
+        values_load(x, a->x, i, lanes, storage);
+        values_load(dy, a->dy, i, lanes, storage);
         KERNEL_UNROLL
         for (int l = 0; l < lanes; ++l) {
             const bool dead = a->norm.relu && !(norm_value(&k, x[l], l) > 0);
@@ -53,7 +57,7 @@ KERNEL_FUNCTION void norm_grad(const norm_grad_arguments *a, kernel_position at,
             if (a->dot != NULL) slope -= (sum[l] + (x[l] - k.mean[l]) * k.inverse[l] * dot[l]) * part;
             dy[l] = k.scale[l] * slope;
         }
-        lanes_store(a->dx + i, dy, lanes);
+        values_store(a->dx, i, dy, lanes, storage);
     }
 }
 
@@ -67,11 +71,11 @@ typedef struct sums_room {
 enum sums_kind { SUMS_PLAIN, SUMS_MOMENTS, SUMS_NORM };
 
 KERNEL_FUNCTION void sums_add(const sums_arguments *a, const norm_lanes *k, size_t i, const float *pivot, float *first,
-                              float *second, int lanes, enum sums_kind kind)
+                              float *second, int lanes, int storage, enum sums_kind kind)
 {
     float x[MAX_LANES], dy[MAX_LANES];
-    lanes_load(x, a->x + i, lanes);
-    if (kind == SUMS_NORM) lanes_load(dy, a->dy + i, lanes);
+    values_load(x, a->x, i, lanes, storage);
+    if (kind == SUMS_NORM) values_load(dy, a->dy, i, lanes, storage);
     KERNEL_UNROLL
     for (int l = 0; l < lanes; ++l) {
         if (kind == SUMS_PLAIN) {
@@ -87,7 +91,7 @@ KERNEL_FUNCTION void sums_add(const sums_arguments *a, const norm_lanes *k, size
     }
 }
 
-KERNEL_FUNCTION void sums_gather(const sums_arguments *a, kernel_position at, sums_room *room, int lanes,
+KERNEL_FUNCTION void sums_gather(const sums_arguments *a, kernel_position at, sums_room *room, int lanes, int storage,
                                  enum sums_kind kind)
 {
     const tile_place p = tile_find(&a->tiles, at, lanes);
@@ -98,9 +102,9 @@ KERNEL_FUNCTION void sums_gather(const sums_arguments *a, kernel_position at, su
         first[l] = second[l] = 0;
     if (p.inside) {
         norm_load(&k, &a->norm, p.channel, lanes);
-        if (kind == SUMS_MOMENTS) lanes_load(pivot, a->x + p.channel, lanes);
+        if (kind == SUMS_MOMENTS) values_load(pivot, a->x, p.channel, lanes, storage);
         for (uint32_t row = p.row; row < p.end; row += p.step)
-            sums_add(a, &k, tile_at(&a->tiles, row, p.channel), pivot, first, second, lanes, kind);
+            sums_add(a, &k, tile_at(&a->tiles, row, p.channel), pivot, first, second, lanes, storage, kind);
     }
     KERNEL_UNROLL
     for (int l = 0; l < lanes; ++l) {
@@ -172,39 +176,29 @@ KERNEL_FUNCTION void moments_second(const moments_arguments *a, kernel_position 
     if (at.thread >= TOTAL_COLUMNS || column >= a->columns) return;
     const double mean = totals_of(room->sum[0], at.thread) / (double)a->rows;
     const double variance = totals_of(room->sum[1], at.thread) / (double)a->rows - mean * mean;
-    a->mean[column] = (float)(mean + (double)a->x[column]);
+    a->mean[column] = (float)(mean + (double)value_load(a->x, column, a->storage));
     a->variance[column] = variance > 0 ? (float)variance : 0;
 }
 
-/* ---- for four channels a thread, and for one ---- */
+/* ---- kernels ---- */
 
-#define COLUMN_KERNELS(lanes)                                                                                          \
-    KERNEL_FUNCTION void affine_##lanes(const affine_arguments *a, kernel_position at)                                 \
+#define SUMS_KERNEL(name, kind, quantities)                                                                            \
+    KERNEL_FUNCTION void name##_gather(const sums_arguments *a, kernel_position at, sums_room *room, int lanes,        \
+                                       int storage)                                                                    \
     {                                                                                                                  \
-        affine(a, at, lanes);                                                                                          \
+        sums_gather(a, at, room, lanes, storage, kind);                                                                \
     }                                                                                                                  \
-    KERNEL_FUNCTION void norm_grad_##lanes(const norm_grad_arguments *a, kernel_position at)                           \
-    {                                                                                                                  \
-        norm_grad(a, at, lanes);                                                                                       \
-    }                                                                                                                  \
-    KERNEL(deep__kernel_affine_##lanes, affine_arguments, affine_##lanes)                                              \
-    KERNEL(deep__kernel_norm_grad_##lanes, norm_grad_arguments, norm_grad_##lanes)                                     \
-    SUMS_KERNEL(sum, SUMS_PLAIN, 1, lanes)                                                                             \
-    SUMS_KERNEL(moment_sums, SUMS_MOMENTS, 2, lanes)                                                                   \
-    SUMS_KERNEL(norm_sums, SUMS_NORM, 2, lanes)
-
-#define SUMS_KERNEL(name, kind, quantities, lanes)                                                                     \
-    KERNEL_FUNCTION void name##_gather_##lanes(const sums_arguments *a, kernel_position at, sums_room *room)           \
-    {                                                                                                                  \
-        sums_gather(a, at, room, lanes, kind);                                                                         \
-    }                                                                                                                  \
-    KERNEL_FUNCTION void name##_write_##lanes(const sums_arguments *a, kernel_position at, const sums_room *room)      \
+    KERNEL_FUNCTION void name##_write(const sums_arguments *a, kernel_position at, const sums_room *room, int lanes)   \
     {                                                                                                                  \
         sums_write(a, at, room, lanes, quantities);                                                                    \
     }                                                                                                                  \
-    KERNEL_IN_TWO(deep__kernel_##name##_##lanes, sums_arguments, sums_room, name##_gather_##lanes, name##_write_##lanes)
+    KERNEL_FORMS_IN_TWO(deep__kernel_##name, sums_arguments, sums_room, name##_gather, name##_write, FLOAT_LANES,      \
+                        HALF_LANES)
 
-COLUMN_KERNELS(4)
-COLUMN_KERNELS(1)
+KERNEL_FORMS(deep__kernel_affine, affine_arguments, affine, FLOAT_LANES, HALF_LANES)
+KERNEL_FORMS(deep__kernel_norm_grad, norm_grad_arguments, norm_grad, FLOAT_LANES, HALF_LANES)
+SUMS_KERNEL(sum, SUMS_PLAIN, 1)
+SUMS_KERNEL(moment_sums, SUMS_MOMENTS, 2)
+SUMS_KERNEL(norm_sums, SUMS_NORM, 2)
 KERNEL_IN_TWO(deep__kernel_totals, totals_arguments, totals_room, totals_first, totals_second)
 KERNEL_IN_TWO(deep__kernel_moments, moments_arguments, totals_room, moments_first, moments_second)

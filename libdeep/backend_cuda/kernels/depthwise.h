@@ -13,13 +13,13 @@ typedef struct depthwise_arguments {
     int32_t images, height, width, channels;
     norm_arguments norm;
     int32_t flip; /* the kernel's taps in reverse: y is the slope of x, f nothing */
-    const float *x;
-    const float *w;    /* [3, 3, C] */
-    const float *mask; /* y is 0 where this is not above 0; NULL = everywhere kept */
-    float *y;
+    const void *x;
+    const float *w;   /* [3, 3, C] */
+    const void *mask; /* y is 0 where this is not above 0; NULL = everywhere kept */
+    void *y;
 } depthwise_arguments;
 
-enum { DEPTHWISE_STRIP = 4, DEPTHWISE_GROUPS = 8 };
+enum { DEPTHWISE_STRIP = 4, DEPTHWISE_GROUPS = 8, DEPTHWISE_LANES = 4 /* of any storage: registers are scarce */ };
 
 /*
  * Backward in one pass over x and dy: dx = slope of f(x), stopped by its ReLU but not gone through its norm, and the sums of
@@ -30,14 +30,14 @@ typedef struct depthwise_grad_arguments {
     column_tiles tiles;
     int32_t height, width;
     norm_arguments norm;
-    const float *dy;
-    const float *x;
+    const void *dy;
+    const void *x;
     const float *w; /* read with dx alone */
-    float *dx;      /* NULL = not wanted */
+    void *dx;       /* NULL = not wanted */
     float *partial;
 } depthwise_grad_arguments;
 
-enum { DEPTHWISE_TAPS = 9, DEPTHWISE_SUMS = 11 };
+enum { DEPTHWISE_TAPS = 9, DEPTHWISE_SUMS = 11, DEPTHWISE_GRAD_LANES = 2 };
 
 /* Any window, a thread for each value of y, dx, or sum of a tap in a chunk of y's rows. */
 typedef struct window_arguments {
@@ -55,10 +55,8 @@ typedef struct window_arguments {
     float *result; /* y, dx, or partial [chunks, rows x columns, C] */
 } window_arguments;
 
-KERNEL_DECLARE(deep__kernel_depthwise_4, depthwise_arguments)
-KERNEL_DECLARE(deep__kernel_depthwise_1, depthwise_arguments)
-KERNEL_DECLARE(deep__kernel_depthwise_grad_2, depthwise_grad_arguments)
-KERNEL_DECLARE(deep__kernel_depthwise_grad_1, depthwise_grad_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_depthwise, depthwise_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_depthwise_grad, depthwise_grad_arguments)
 KERNEL_DECLARE(deep__kernel_window, window_arguments)
 KERNEL_DECLARE(deep__kernel_window_grad_input, window_arguments)
 KERNEL_DECLARE(deep__kernel_window_grad_weights, window_arguments)

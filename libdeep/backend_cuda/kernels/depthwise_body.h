@@ -33,7 +33,7 @@ KERNEL_FUNCTION size_t pixel_at(int32_t height, int32_t width, int32_t channels,
 
 /* f(x) of three neighbours in a row; 0 outside of the image. */
 KERNEL_FUNCTION void row_load(float x[3][MAX_LANES], const depthwise_arguments *a, const norm_lanes *k,
-                              const strip_place *p, int32_t row, int lanes)
+                              const strip_place *p, int32_t row, int lanes, int storage)
 {
     KERNEL_UNROLL
     for (int b = 0; b < 3; ++b) {
@@ -43,28 +43,30 @@ KERNEL_FUNCTION void row_load(float x[3][MAX_LANES], const depthwise_arguments *
         for (int l = 0; l < lanes; ++l)
             x[b][l] = 0;
         if (!inside) continue;
-        lanes_load(x[b], a->x + pixel_at(a->height, a->width, a->channels, p->image, row, column) + p->channel, lanes);
+        values_load(x[b], a->x, pixel_at(a->height, a->width, a->channels, p->image, row, column) + p->channel, lanes,
+                    storage);
         KERNEL_UNROLL
         for (int l = 0; l < lanes; ++l)
             x[b][l] = relu_if(a->norm.relu, norm_value(k, x[b][l], l));
     }
 }
 
-KERNEL_FUNCTION void strip_store(const depthwise_arguments *a, const strip_place *p, int32_t row, float *sum, int lanes)
+KERNEL_FUNCTION void strip_store(const depthwise_arguments *a, const strip_place *p, int32_t row, float *sum, int lanes,
+                                 int storage)
 {
     float mask[MAX_LANES];
     if (row >= a->height) return;
     const size_t i = pixel_at(a->height, a->width, a->channels, p->image, row, p->column) + p->channel;
     if (a->mask != NULL) {
-        lanes_load(mask, a->mask + i, lanes);
+        values_load(mask, a->mask, i, lanes, storage);
         KERNEL_UNROLL
         for (int l = 0; l < lanes; ++l)
             sum[l] = mask[l] > 0 ? sum[l] : 0;
     }
-    lanes_store(a->y + i, sum, lanes);
+    values_store(a->y, i, sum, lanes, storage);
 }
 
-KERNEL_FUNCTION void depthwise(const depthwise_arguments *a, kernel_position at, int lanes)
+KERNEL_FUNCTION void depthwise(const depthwise_arguments *a, kernel_position at, int lanes, int storage)
 {
     const strip_place p = strip_find(a, at, lanes);
     norm_lanes k;
@@ -81,7 +83,7 @@ KERNEL_FUNCTION void depthwise(const depthwise_arguments *a, kernel_position at,
         sum[i][l] = 0;
     KERNEL_UNROLL
     for (int r = 0; r < DEPTHWISE_STRIP + 2; ++r) { /* rows of x: each belongs to three of y */
-        row_load(x, a, &k, &p, p.row + r - 1, lanes);
+        row_load(x, a, &k, &p, p.row + r - 1, lanes, storage);
         KERNEL_UNROLL
         for (int tap = 0; tap < DEPTHWISE_TAPS; ++tap) {
             const int i = r - tap / 3;
@@ -93,28 +95,27 @@ KERNEL_FUNCTION void depthwise(const depthwise_arguments *a, kernel_position at,
     }
     KERNEL_UNROLL
     for (int i = 0; i < DEPTHWISE_STRIP; ++i)
-        strip_store(a, &p, p.row + i, sum[i], lanes);
+        strip_store(a, &p, p.row + i, sum[i], lanes, storage);
 }
 
 /* ---- 3x3, stride 1, backward ---- */
 
-enum { GRAD_LANES = 2 };
-
 /* The sums of a thread, one quantity after the other through the same shared memory would need a barrier for each. */
 typedef struct grad_room {
-    float v[DEPTHWISE_SUMS][KERNEL_THREADS][GRAD_LANES];
+    float v[DEPTHWISE_SUMS][KERNEL_THREADS][DEPTHWISE_GRAD_LANES];
 } grad_room;
 
 typedef struct grad_thread {
-    float w[DEPTHWISE_TAPS][GRAD_LANES];
-    float dy[DEPTHWISE_TAPS][GRAD_LANES]; /* around the position: dy[3 i + j] is i - 1 rows below, j - 1 to the right */
-    float sum[DEPTHWISE_SUMS][GRAD_LANES];
+    float w[DEPTHWISE_TAPS][DEPTHWISE_GRAD_LANES];
+    float dy[DEPTHWISE_TAPS]
+            [DEPTHWISE_GRAD_LANES]; /* around the position: dy[3 i + j] is i - 1 rows below, j - 1 to the right */
+    float sum[DEPTHWISE_SUMS][DEPTHWISE_GRAD_LANES];
     norm_lanes norm;
 } grad_thread;
 
 /* The column of dy at `column`, rows row - 1 to row + 1, as the window's last; what was there moves to the left. */
 KERNEL_FUNCTION void window_move(grad_thread *t, const depthwise_grad_arguments *a, int32_t image, int32_t row,
-                                 int32_t column, uint32_t channel, int lanes)
+                                 int32_t column, uint32_t channel, int lanes, int storage)
 {
     KERNEL_UNROLL
     for (int i = 0; i < 3; ++i) {
@@ -126,16 +127,18 @@ KERNEL_FUNCTION void window_move(grad_thread *t, const depthwise_grad_arguments 
             t->dy[3 * i + 2][l] = 0;
         }
         if (r < 0 || r >= a->height || column >= a->width) continue;
-        lanes_load(t->dy[3 * i + 2],
-                   a->dy + pixel_at(a->height, a->width, (int32_t)a->tiles.columns, image, r, column) + channel, lanes);
+        values_load(t->dy[3 * i + 2], a->dy,
+                    pixel_at(a->height, a->width, (int32_t)a->tiles.columns, image, r, column) + channel, lanes,
+                    storage);
     }
 }
 
 /* One position of x: tap (a, b) of the kernel took it to the output 1 - a rows below, 1 - b to the right. */
-KERNEL_FUNCTION void position_grad(grad_thread *t, const depthwise_grad_arguments *a, size_t index, int lanes)
+KERNEL_FUNCTION void position_grad(grad_thread *t, const depthwise_grad_arguments *a, size_t index, int lanes,
+                                   int storage)
 {
     float x[MAX_LANES], dx[MAX_LANES];
-    lanes_load(x, a->x + index, lanes);
+    values_load(x, a->x, index, lanes, storage);
     KERNEL_UNROLL
     for (int l = 0; l < lanes; ++l) {
         const float value = norm_value(&t->norm, x[l], l);
@@ -153,11 +156,11 @@ KERNEL_FUNCTION void position_grad(grad_thread *t, const depthwise_grad_argument
         t->sum[DEPTHWISE_TAPS][l] += slope * ((x[l] - t->norm.mean[l]) * t->norm.inverse[l]);
         t->sum[DEPTHWISE_TAPS + 1][l] += slope;
     }
-    if (a->dx != NULL) lanes_store(a->dx + index, dx, lanes);
+    if (a->dx != NULL) values_store(a->dx, index, dx, lanes, storage);
 }
 
 KERNEL_FUNCTION void row_grad(grad_thread *t, const depthwise_grad_arguments *a, uint32_t index, uint32_t channel,
-                              int lanes)
+                              int lanes, int storage)
 {
     const int32_t image = (int32_t)(index / (uint32_t)a->height), row = (int32_t)(index % (uint32_t)a->height);
     KERNEL_UNROLL
@@ -165,15 +168,16 @@ KERNEL_FUNCTION void row_grad(grad_thread *t, const depthwise_grad_arguments *a,
         KERNEL_UNROLL
     for (int l = 0; l < lanes; ++l)
         t->dy[i][l] = 0;
-    window_move(t, a, image, row, 0, channel, lanes);
+    window_move(t, a, image, row, 0, channel, lanes, storage);
     for (int32_t column = 0; column < a->width; ++column) {
-        window_move(t, a, image, row, column + 1, channel, lanes);
+        window_move(t, a, image, row, column + 1, channel, lanes, storage);
         position_grad(t, a, pixel_at(a->height, a->width, (int32_t)a->tiles.columns, image, row, column) + channel,
-                      lanes);
+                      lanes, storage);
     }
 }
 
-KERNEL_FUNCTION void grad_gather(const depthwise_grad_arguments *a, kernel_position at, grad_room *room, int lanes)
+KERNEL_FUNCTION void grad_gather(const depthwise_grad_arguments *a, kernel_position at, grad_room *room, int lanes,
+                                 int storage)
 {
     const tile_place p = tile_find(&a->tiles, at, lanes);
     grad_thread t;
@@ -188,7 +192,7 @@ KERNEL_FUNCTION void grad_gather(const depthwise_grad_arguments *a, kernel_posit
         for (int tap = 0; tap < DEPTHWISE_TAPS && a->dx != NULL; ++tap)
             lanes_load(t.w[tap], a->w + (size_t)tap * a->tiles.columns + p.channel, lanes);
         for (uint32_t row = p.row; row < p.end; row += p.step)
-            row_grad(&t, a, row, p.channel, lanes);
+            row_grad(&t, a, row, p.channel, lanes, storage);
     }
     KERNEL_UNROLL
     for (int q = 0; q < DEPTHWISE_SUMS; ++q)
@@ -204,7 +208,7 @@ KERNEL_FUNCTION void grad_write(const depthwise_grad_arguments *a, kernel_positi
     for (uint32_t i = at.thread; i < quantities * width; i += at.threads) {
         const uint32_t q = i / width, group = i % width;
         const uint32_t channel = (at.slice * width + group) * (uint32_t)lanes;
-        float sum[GRAD_LANES] = {0};
+        float sum[DEPTHWISE_GRAD_LANES] = {0};
         if (channel >= a->tiles.columns) continue;
         for (uint32_t t = group; t < at.threads; t += width)
             KERNEL_UNROLL
@@ -295,30 +299,9 @@ KERNEL_FUNCTION void window_grad_weights(const window_arguments *a, kernel_posit
     a->result[((size_t)chunk * (size_t)(a->rows * a->columns) + at.slice) * (size_t)a->channels + channel] = sum;
 }
 
-#define DEPTHWISE_KERNEL(lanes)                                                                                        \
-    KERNEL_FUNCTION void depthwise_##lanes(const depthwise_arguments *a, kernel_position at)                           \
-    {                                                                                                                  \
-        depthwise(a, at, lanes);                                                                                       \
-    }                                                                                                                  \
-    KERNEL(deep__kernel_depthwise_##lanes, depthwise_arguments, depthwise_##lanes)
-
-#define DEPTHWISE_GRAD_KERNEL(lanes)                                                                                   \
-    KERNEL_FUNCTION void grad_gather_##lanes(const depthwise_grad_arguments *a, kernel_position at, grad_room *room)   \
-    {                                                                                                                  \
-        grad_gather(a, at, room, lanes);                                                                               \
-    }                                                                                                                  \
-    KERNEL_FUNCTION void grad_write_##lanes(const depthwise_grad_arguments *a, kernel_position at,                     \
-                                            const grad_room *room)                                                     \
-    {                                                                                                                  \
-        grad_write(a, at, room, lanes);                                                                                \
-    }                                                                                                                  \
-    KERNEL_IN_TWO(deep__kernel_depthwise_grad_##lanes, depthwise_grad_arguments, grad_room, grad_gather_##lanes,       \
-                  grad_write_##lanes)
-
-DEPTHWISE_KERNEL(4)
-DEPTHWISE_KERNEL(1)
-DEPTHWISE_GRAD_KERNEL(2)
-DEPTHWISE_GRAD_KERNEL(1)
+KERNEL_FORMS(deep__kernel_depthwise, depthwise_arguments, depthwise, DEPTHWISE_LANES, DEPTHWISE_LANES)
+KERNEL_FORMS_IN_TWO(deep__kernel_depthwise_grad, depthwise_grad_arguments, grad_room, grad_gather, grad_write,
+                    DEPTHWISE_GRAD_LANES, DEPTHWISE_GRAD_LANES)
 KERNEL(deep__kernel_window, window_arguments, window_forward)
 KERNEL(deep__kernel_window_grad_input, window_arguments, window_grad_input)
 KERNEL(deep__kernel_window_grad_weights, window_arguments, window_grad_weights)

@@ -2,15 +2,15 @@
 #ifndef DEEP_BACKEND_CUDA_KERNELS_ELEMENTWISE_H
 #define DEEP_BACKEND_CUDA_KERNELS_ELEMENTWISE_H
 
-/* Element by element, four to a thread; and what is done to vectors of channels. */
-#include "backend_cuda/kernels/kernel.h"
+/* Element by element, four floats or eight halves to a thread; and what is done to vectors of channels. */
+#include "backend_cuda/kernels/form.h"
 
 /* y = f(a, b) or f(a): y may be where a is. */
 typedef struct pair_arguments {
     int64_t count;
-    const float *a;
-    const float *b;
-    float *y;
+    const void *a;
+    const void *b;
+    void *y;
     float factor; /* of a, in scaled_add */
 } pair_arguments;
 
@@ -21,16 +21,26 @@ typedef struct rows_arguments {
     const float *x;     /* NULL = value */
     const float *scale; /* NULL = 1 */
     float value;
-    float *y;
+    int32_t storage; /* of y, enum storage */
+    void *y;
 } rows_arguments;
+
+/* From one storage to another. */
+typedef struct convert_arguments {
+    int64_t count;
+    int32_t from_storage, to_storage;
+    const void *from;
+    void *to;
+} convert_arguments;
 
 typedef struct permute_arguments {
     int64_t count;
     int32_t rank;
     int64_t shape[4];  /* of y */
     int64_t stride[4]; /* in x, of y's axes */
-    const float *x;
-    float *y;
+    int32_t x_storage, y_storage;
+    const void *x;
+    void *y;
 } permute_arguments;
 
 typedef struct dropout_arguments {
@@ -58,9 +68,10 @@ typedef struct running_arguments {
     const float *batch[2];
 } running_arguments;
 
-KERNEL_DECLARE(deep__kernel_relu, pair_arguments)
-KERNEL_DECLARE(deep__kernel_relu_grad, pair_arguments)  /* a = dy where b = y is above 0 */
-KERNEL_DECLARE(deep__kernel_scaled_add, pair_arguments) /* factor a + b */
+KERNEL_FORMS_DECLARE(deep__kernel_relu, pair_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_relu_grad, pair_arguments)  /* a = dy where b = y is above 0 */
+KERNEL_FORMS_DECLARE(deep__kernel_scaled_add, pair_arguments) /* factor a + b */
+KERNEL_DECLARE(deep__kernel_convert, convert_arguments)
 KERNEL_DECLARE(deep__kernel_rows, rows_arguments)
 KERNEL_DECLARE(deep__kernel_permute, permute_arguments)
 KERNEL_DECLARE(deep__kernel_dropout, dropout_arguments)

@@ -50,18 +50,18 @@ enum { KERNEL_THREADS = 256 }; /* of a block, in nearly every kernel */
 #define KERNEL_QUEUE(name)                                                                                             \
     name##_global<<<dim3(grid.x, grid.y), grid.threads, 0, static_cast<cudaStream_t>(grid.stream)>>>(*a)
 
-#define KERNEL(name, arguments, run)                                                                                   \
+#define KERNEL_AS(linkage, name, arguments, run)                                                                       \
     static __global__ void __launch_bounds__(KERNEL_THREADS) name##_global(const arguments a)                          \
     {                                                                                                                  \
         const kernel_position at = KERNEL_HERE;                                                                        \
         run(&a, at);                                                                                                   \
     }                                                                                                                  \
-    extern "C" void name(const arguments *a, kernel_grid grid)                                                         \
+    linkage void name(const arguments *a, kernel_grid grid)                                                            \
     {                                                                                                                  \
         KERNEL_QUEUE(name);                                                                                            \
     }
 
-#define KERNEL_IN_TWO(name, arguments, room, first, second)                                                            \
+#define KERNEL_IN_TWO_AS(linkage, name, arguments, room, first, second)                                                \
     static __global__ void __launch_bounds__(KERNEL_THREADS) name##_global(const arguments a)                          \
     {                                                                                                                  \
         __shared__ room shared;                                                                                        \
@@ -70,7 +70,7 @@ enum { KERNEL_THREADS = 256 }; /* of a block, in nearly every kernel */
         __syncthreads();                                                                                               \
         second(&a, at, &shared);                                                                                       \
     }                                                                                                                  \
-    extern "C" void name(const arguments *a, kernel_grid grid)                                                         \
+    linkage void name(const arguments *a, kernel_grid grid)                                                            \
     {                                                                                                                  \
         KERNEL_QUEUE(name);                                                                                            \
     }
@@ -89,21 +89,21 @@ enum { KERNEL_THREADS = 256 }; /* of a block, in nearly every kernel */
 typedef void (*kernel_loops)(const void *arguments, kernel_grid grid);
 void deep__kernel_queue(kernel_loops loops, const void *arguments, size_t size, kernel_grid grid);
 
-#define KERNEL_QUEUED(name, arguments)                                                                                 \
-    void name(const arguments *a, kernel_grid grid)                                                                    \
+#define KERNEL_QUEUED(linkage, name, arguments)                                                                        \
+    linkage void name(const arguments *a, kernel_grid grid)                                                            \
     {                                                                                                                  \
         deep__kernel_queue(name##_loops, a, sizeof *a, grid);                                                          \
     }
 
-#define KERNEL(name, arguments, run)                                                                                   \
+#define KERNEL_AS(linkage, name, arguments, run)                                                                       \
     static void name##_loops(const void *given, kernel_grid grid)                                                      \
     {                                                                                                                  \
         const arguments *a = given;                                                                                    \
         KERNEL_FOR_BLOCKS KERNEL_FOR_THREADS run(a, at);                                                               \
     }                                                                                                                  \
-    KERNEL_QUEUED(name, arguments)
+    KERNEL_QUEUED(linkage, name, arguments)
 
-#define KERNEL_IN_TWO(name, arguments, room, first, second)                                                            \
+#define KERNEL_IN_TWO_AS(linkage, name, arguments, room, first, second)                                                \
     static void name##_loops(const void *given, kernel_grid grid)                                                      \
     {                                                                                                                  \
         const arguments *a = given;                                                                                    \
@@ -114,53 +114,12 @@ void deep__kernel_queue(kernel_loops loops, const void *arguments, size_t size, 
             KERNEL_FOR_THREADS second(a, at, &shared);                                                                 \
         }                                                                                                              \
     }                                                                                                                  \
-    KERNEL_QUEUED(name, arguments)
+    KERNEL_QUEUED(linkage, name, arguments)
 
 #endif
 
-/* ---- a few channels at once ---- */
-
-/* Of `count` neighbours, 4 and 2 are one access: addresses are multiples of their size then. */
-#ifdef __CUDACC__
-KERNEL_FUNCTION void lanes_load(float *v, const float *from, int count)
-{
-    if (count == 4) {
-        const float4 q = *reinterpret_cast<const float4 *>(from);
-        v[0] = q.x, v[1] = q.y, v[2] = q.z, v[3] = q.w;
-    } else if (count == 2) {
-        const float2 q = *reinterpret_cast<const float2 *>(from);
-        v[0] = q.x, v[1] = q.y;
-    } else {
-        for (int i = 0; i < count; ++i)
-            v[i] = from[i];
-    }
-}
-
-KERNEL_FUNCTION void lanes_store(float *to, const float *v, int count)
-{
-    if (count == 4) {
-        *reinterpret_cast<float4 *>(to) = make_float4(v[0], v[1], v[2], v[3]);
-    } else if (count == 2) {
-        *reinterpret_cast<float2 *>(to) = make_float2(v[0], v[1]);
-    } else {
-        for (int i = 0; i < count; ++i)
-            to[i] = v[i];
-    }
-}
-#else
-KERNEL_FUNCTION void lanes_load(float *v, const float *from, int count)
-{
-    for (int i = 0; i < count; ++i)
-        v[i] = from[i];
-}
-
-KERNEL_FUNCTION void lanes_store(float *to, const float *v, int count)
-{
-    for (int i = 0; i < count; ++i)
-        to[i] = v[i];
-}
-#endif
-
-enum { MAX_LANES = 4 };
+#define KERNEL(name, arguments, run) KERNEL_AS(KERNEL_LINKAGE, name, arguments, run)
+#define KERNEL_IN_TWO(name, arguments, room, first, second)                                                            \
+    KERNEL_IN_TWO_AS(KERNEL_LINKAGE, name, arguments, room, first, second)
 
 #endif

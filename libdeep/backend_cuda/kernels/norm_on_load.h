@@ -3,7 +3,7 @@
 #define DEEP_BACKEND_CUDA_KERNELS_NORM_ON_LOAD_H
 
 /* What is done to a value where it is read: batch norm, then ReLU, or one of them, or nothing. */
-#include "backend_cuda/kernels/kernel.h"
+#include "backend_cuda/kernels/form.h"
 
 #include <math.h>
 

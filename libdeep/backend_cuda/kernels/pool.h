@@ -3,7 +3,7 @@
 #define DEEP_BACKEND_CUDA_KERNELS_POOL_H
 
 /* Maximum and mean of windows. A thread has a few channels of one position of the result. */
-#include "backend_cuda/kernels/kernel.h"
+#include "backend_cuda/kernels/form.h"
 
 typedef struct pool_arguments {
     int32_t images;
@@ -11,23 +11,22 @@ typedef struct pool_arguments {
     int32_t out_height, out_width; /* of y */
     int32_t channels;
     int32_t window, stride, top, left;
-    const float *from;     /* x, or dy */
-    const float *residual; /* added to the maxima, whose taps nobody wants then; NULL = none */
-    float *to;             /* y, or dx */
-    uint8_t *taps;         /* [y's shape], which value of the window is the largest */
+    const void *from;     /* x, or dy */
+    const void *residual; /* added to the maxima, whose taps nobody wants then; NULL = none */
+    void *to;             /* y, or dx */
+    uint8_t *taps;        /* [y's shape], which value of the window is the largest */
 } pool_arguments;
 
 /* Over all pixels: y [images, channels], or dx, each pixel's share of dy. */
 typedef struct average_arguments {
     int32_t images, pixels, channels;
-    const float *from;
-    float *to;
+    int32_t storage; /* of x and dx; y and dy are floats */
+    const void *from;
+    void *to;
 } average_arguments;
 
-KERNEL_DECLARE(deep__kernel_max_pool_4, pool_arguments)
-KERNEL_DECLARE(deep__kernel_max_pool_1, pool_arguments)
-KERNEL_DECLARE(deep__kernel_max_pool_grad_4, pool_arguments)
-KERNEL_DECLARE(deep__kernel_max_pool_grad_1, pool_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_max_pool, pool_arguments)
+KERNEL_FORMS_DECLARE(deep__kernel_max_pool_grad, pool_arguments)
 KERNEL_DECLARE(deep__kernel_average, average_arguments)
 KERNEL_DECLARE(deep__kernel_average_grad, average_arguments)
 

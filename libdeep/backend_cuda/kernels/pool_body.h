@@ -34,8 +34,10 @@ KERNEL_FUNCTION size_t pool_at(const pool_arguments *a, const pool_place *p, int
 KERNEL_FUNCTION void taps_store(uint8_t *to, const uint8_t *taps, int lanes)
 {
 #ifdef __CUDACC__
-    if (lanes == 4) {
-        *reinterpret_cast<uchar4 *>(to) = make_uchar4(taps[0], taps[1], taps[2], taps[3]);
+    if (lanes > 1) {
+        KERNEL_UNROLL
+        for (int l = 0; l < lanes; l += 4)
+            *reinterpret_cast<uchar4 *>(to + l) = make_uchar4(taps[l], taps[l + 1], taps[l + 2], taps[l + 3]);
         return;
     }
 #endif
@@ -43,7 +45,23 @@ KERNEL_FUNCTION void taps_store(uint8_t *to, const uint8_t *taps, int lanes)
         to[l] = taps[l];
 }
 
-KERNEL_FUNCTION void max_pool(const pool_arguments *a, kernel_position at, int lanes)
+KERNEL_FUNCTION void taps_load(uint8_t *taps, const uint8_t *from, int lanes)
+{
+#ifdef __CUDACC__
+    if (lanes > 1) {
+        KERNEL_UNROLL
+        for (int l = 0; l < lanes; l += 4) {
+            const uchar4 q = *reinterpret_cast<const uchar4 *>(from + l);
+            taps[l] = q.x, taps[l + 1] = q.y, taps[l + 2] = q.z, taps[l + 3] = q.w;
+        }
+        return;
+    }
+#endif
+    for (int l = 0; l < lanes; ++l)
+        taps[l] = from[l];
+}
+
+KERNEL_FUNCTION void max_pool(const pool_arguments *a, kernel_position at, int lanes, int storage)
 {
     const pool_place p = pool_find(a, at, a->out_height, a->out_width, lanes);
     float best[MAX_LANES] = {0}, x[MAX_LANES];
@@ -54,7 +72,7 @@ KERNEL_FUNCTION void max_pool(const pool_arguments *a, kernel_position at, int l
         const int32_t row = p.row * a->stride - a->top + tap / a->window;
         const int32_t column = p.column * a->stride - a->left + tap % a->window;
         if (row < 0 || row >= a->height || column < 0 || column >= a->width) continue;
-        lanes_load(x, a->from + pool_at(a, &p, a->height, a->width, row, column), lanes);
+        values_load(x, a->from, pool_at(a, &p, a->height, a->width, row, column), lanes, storage);
         KERNEL_UNROLL
         for (int l = 0; l < lanes; ++l)
             if (!any || x[l] > best[l]) {
@@ -65,22 +83,23 @@ KERNEL_FUNCTION void max_pool(const pool_arguments *a, kernel_position at, int l
     }
     const size_t to = pool_at(a, &p, a->out_height, a->out_width, p.row, p.column);
     if (a->residual == NULL) {
-        lanes_store(a->to + to, best, lanes);
+        values_store(a->to, to, best, lanes, storage);
         taps_store(a->taps + to, winner, lanes);
         return;
     }
-    lanes_load(x, a->residual + to, lanes);
+    values_load(x, a->residual, to, lanes, storage);
     KERNEL_UNROLL
     for (int l = 0; l < lanes; ++l)
         best[l] += x[l];
-    lanes_store(a->to + to, best, lanes);
+    values_store(a->to, to, best, lanes, storage);
 }
 
 /* Gathers from the windows that reach the position: nothing is added by two threads. */
-KERNEL_FUNCTION void max_pool_grad(const pool_arguments *a, kernel_position at, int lanes)
+KERNEL_FUNCTION void max_pool_grad(const pool_arguments *a, kernel_position at, int lanes, int storage)
 {
     const pool_place p = pool_find(a, at, a->height, a->width, lanes);
     float dx[MAX_LANES] = {0}, dy[MAX_LANES];
+    uint8_t taps[MAX_LANES];
     if (!p.inside) return;
     const int32_t below = p.row + a->top, right = p.column + a->left;
     const int32_t first_row = below < a->window ? 0 : (below - a->window) / a->stride + 1;
@@ -89,12 +108,13 @@ KERNEL_FUNCTION void max_pool_grad(const pool_arguments *a, kernel_position at, 
         for (int32_t column = first_column; column < a->out_width && column * a->stride <= right; ++column) {
             const int32_t tap = (below - row * a->stride) * a->window + right - column * a->stride;
             const size_t from = pool_at(a, &p, a->out_height, a->out_width, row, column);
-            lanes_load(dy, a->from + from, lanes);
+            values_load(dy, a->from, from, lanes, storage);
+            taps_load(taps, a->taps + from, lanes);
             KERNEL_UNROLL
             for (int l = 0; l < lanes; ++l)
-                if (a->taps[from + (size_t)l] == tap) dx[l] += dy[l];
+                if (taps[l] == tap) dx[l] += dy[l];
         }
-    lanes_store(a->to + pool_at(a, &p, a->height, a->width, p.row, p.column), dx, lanes);
+    values_store(a->to, pool_at(a, &p, a->height, a->width, p.row, p.column), dx, lanes, storage);
 }
 
 KERNEL_FUNCTION void average(const average_arguments *a, kernel_position at)
@@ -104,8 +124,8 @@ KERNEL_FUNCTION void average(const average_arguments *a, kernel_position at)
     float sum = 0;
     if (image >= (uint32_t)a->images) return;
     for (int32_t i = 0; i < a->pixels; ++i)
-        sum += a->from[((size_t)image * (size_t)a->pixels + (size_t)i) * channels + channel];
-    a->to[index] = sum / (float)a->pixels;
+        sum += value_load(a->from, ((size_t)image * (size_t)a->pixels + (size_t)i) * channels + channel, a->storage);
+    ((float *)a->to)[index] = sum / (float)a->pixels;
 }
 
 KERNEL_FUNCTION void average_grad(const average_arguments *a, kernel_position at)
@@ -113,22 +133,11 @@ KERNEL_FUNCTION void average_grad(const average_arguments *a, kernel_position at
     const size_t index = (size_t)at.block * at.threads + at.thread;
     const size_t channels = (size_t)a->channels, image = index / ((size_t)a->pixels * channels);
     if (image >= (size_t)a->images) return;
-    a->to[index] = a->from[image * channels + index % channels] / (float)a->pixels;
+    const float dy = ((const float *)a->from)[image * channels + index % channels];
+    value_store(a->to, index, dy / (float)a->pixels, a->storage);
 }
 
-#define POOL_KERNELS(lanes)                                                                                            \
-    KERNEL_FUNCTION void max_pool_##lanes(const pool_arguments *a, kernel_position at)                                 \
-    {                                                                                                                  \
-        max_pool(a, at, lanes);                                                                                        \
-    }                                                                                                                  \
-    KERNEL_FUNCTION void max_pool_grad_##lanes(const pool_arguments *a, kernel_position at)                            \
-    {                                                                                                                  \
-        max_pool_grad(a, at, lanes);                                                                                   \
-    }                                                                                                                  \
-    KERNEL(deep__kernel_max_pool_##lanes, pool_arguments, max_pool_##lanes)                                            \
-    KERNEL(deep__kernel_max_pool_grad_##lanes, pool_arguments, max_pool_grad_##lanes)
-
-POOL_KERNELS(4)
-POOL_KERNELS(1)
+KERNEL_FORMS(deep__kernel_max_pool, pool_arguments, max_pool, FLOAT_LANES, HALF_LANES)
+KERNEL_FORMS(deep__kernel_max_pool_grad, pool_arguments, max_pool_grad, FLOAT_LANES, HALF_LANES)
 KERNEL(deep__kernel_average, average_arguments, average)
 KERNEL(deep__kernel_average_grad, average_arguments, average_grad)

@@ -3,7 +3,7 @@
 #define DEEP_BACKEND_CUDA_KERNELS_REDUCE_H
 
 /* One number from all elements, in two stages and always in the same order: each block's, then theirs, in double. */
-#include "backend_cuda/kernels/kernel.h"
+#include "backend_cuda/kernels/form.h"
 
 typedef struct reduce_arguments {
     int64_t count;

@@ -20,12 +20,12 @@ KERNEL_FUNCTION void reduce_gather(const reduce_arguments *a, kernel_position at
 {
     const int64_t end = ((int64_t)at.block + 1) * a->span < a->count ? ((int64_t)at.block + 1) * a->span : a->count;
     double sum = 0;
-    for (int64_t i = (int64_t)at.block * a->span + (int64_t)at.thread * MAX_LANES; i < end;
-         i += (int64_t)at.threads * MAX_LANES) {
-        float x[MAX_LANES] = {0};
-        lanes_load(x, a->x + i, end - i < MAX_LANES ? (int)(end - i) : MAX_LANES);
+    for (int64_t i = (int64_t)at.block * a->span + (int64_t)at.thread * FLOAT_LANES; i < end;
+         i += (int64_t)at.threads * FLOAT_LANES) {
+        float x[FLOAT_LANES] = {0};
+        lanes_load(x, a->x + i, end - i < FLOAT_LANES ? (int)(end - i) : FLOAT_LANES);
         KERNEL_UNROLL
-        for (int l = 0; l < MAX_LANES; ++l)
+        for (int l = 0; l < FLOAT_LANES; ++l)
             sum += squares ? (double)x[l] * (double)x[l] : isfinite(x[l]) ? 0 : 1;
     }
     room->sum[at.thread] = sum;

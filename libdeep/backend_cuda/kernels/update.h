@@ -6,7 +6,7 @@
  * Optimizers, with the formulas of backend_ref/ref_update.c, for many parameters in one launch: most are vectors of a few
  * hundred values, for which a launch each would take longer than the work.
  */
-#include "backend_cuda/kernels/kernel.h"
+#include "backend_cuda/kernels/form.h"
 
 enum { UPDATE_TENSORS = 32, UPDATE_SPAN = 4096 /* values of a block */ };
 

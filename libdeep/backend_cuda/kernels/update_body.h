@@ -65,16 +65,16 @@ KERNEL_FUNCTION void adam_value(const update_arguments *a, const update_step *s,
     KERNEL_FUNCTION void name##_block(const update_arguments *a, kernel_position at)                                   \
     {                                                                                                                  \
         const update_step s = step_find(a, at);                                                                        \
-        const int64_t step = (int64_t)at.threads * MAX_LANES;                                                          \
-        for (int64_t i = s.first + (int64_t)at.thread * MAX_LANES; i < s.end; i += step) {                             \
-            float w[MAX_LANES] = {0}, g[MAX_LANES] = {0}, slot[3][MAX_LANES] = {{0}};                                  \
-            const int count = s.end - i < MAX_LANES ? (int)(s.end - i) : MAX_LANES;                                    \
+        const int64_t step = (int64_t)at.threads * FLOAT_LANES;                                                        \
+        for (int64_t i = s.first + (int64_t)at.thread * FLOAT_LANES; i < s.end; i += step) {                           \
+            float w[FLOAT_LANES] = {0}, g[FLOAT_LANES] = {0}, slot[3][FLOAT_LANES] = {{0}};                            \
+            const int count = s.end - i < FLOAT_LANES ? (int)(s.end - i) : FLOAT_LANES;                                \
             lanes_load(w, s.t->w + i, count);                                                                          \
             lanes_load(g, s.t->g + i, count);                                                                          \
             for (int k = 0; k < (slots); ++k)                                                                          \
                 if (s.t->slot[k] != NULL) lanes_load(slot[k], s.t->slot[k] + i, count);                                \
             KERNEL_UNROLL                                                                                              \
-            for (int l = 0; l < MAX_LANES; ++l) {                                                                      \
+            for (int l = 0; l < FLOAT_LANES; ++l) {                                                                    \
                 float of_one[3] = {slot[0][l], slot[1][l], slot[2][l]};                                                \
                 name##_value(a, &s, g[l], &w[l], of_one);                                                              \
                 slot[0][l] = of_one[0], slot[1][l] = of_one[1], slot[2][l] = of_one[2];                                \
