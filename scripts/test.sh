@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Builds libdeep and runs every test: test.sh [BUILD-FOLDER [option of meson setup...]]
-# The last line is "N passed, N failed, N skipped". Real data are used when DEEP_TEST_DATA names their folder.
+# The last line is "N passed, N failed, N skipped". Real data are used when DEEP_TEST_DATA names their folder;
+# DEEP_TEST_SUITES="unit ops" runs these suites alone.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/packages.sh test
@@ -28,7 +29,12 @@ fi
 CK_TIMEOUT_MULTIPLIER=${DEEP_TIMEOUT_MULTIPLIER:-1}
 export CK_TIMEOUT_MULTIPLIER
 code=0
-meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier "$CK_TIMEOUT_MULTIPLIER" || code=$?
+suites=
+for suite in ${DEEP_TEST_SUITES:-}; do
+  suites="$suites --suite $suite"
+done
+# shellcheck disable=SC2086 # a list of options
+meson test -C "$build" --no-rebuild --print-errorlogs --timeout-multiplier "$CK_TIMEOUT_MULTIPLIER" $suites || code=$?
 
 count() { grep -cE "\"result\": \"($1)\"" "$build/meson-logs/testlog.json" || true; }
 failed=$(count 'FAIL|ERROR|TIMEOUT|INTERRUPT|UNEXPECTEDPASS')
