@@ -201,6 +201,12 @@ bool deep__cpu_is_packed(const cpu_node *node);
 
 CPU_OP(bands);
 size_t deep__cpu_bands_scratch(const cpu_node *node);
+
+/* ---- dense convolutions whose windows need not be gathered (cpu_windows.c) ---- */
+
+bool deep__cpu_windows_fit(const cpu_node *node);
+CPU_OP(windows);
+size_t deep__cpu_windows_scratch(const cpu_node *node);
 deep_status deep__cpu_separable_prepare(cpu_node *node, const deep_host *host);
 deep_status deep__cpu_unit_prepare(cpu_node *node, const deep_host *host);
 size_t deep__cpu_separable_train_scratch(const cpu_node *node);

@@ -97,23 +97,6 @@ static void depthwise_pixels(const bands *b, int64_t row, int64_t count, char *t
     }
 }
 
-/* Input row `h` of image `n` with its padding, converted; rows outside the image are 0. */
-static void padded_line(const bands *b, int64_t n, int64_t h, float *line, char *to)
-{
-    const deep_call *call = b->run->call;
-    const int64_t height = call->in[0]->shape[1], left = call->attr->conv.pad[DEEP_PAD_LEFT],
-                  floats = b->width * b->form.channels;
-    const bool inside = h >= 0 && h < height;
-    const float *x = (const float *)call->src[0] + (n * height + h) * floats;
-    if (inside && b->line_floats == floats) {
-        deep__cpu_form_pixels(&b->form, to, x, b->width);
-        return;
-    }
-    memset(line, 0, (size_t)b->line_floats * sizeof *line);
-    if (inside) memcpy(line + left * b->form.channels, x, (size_t)floats * sizeof *line);
-    deep__cpu_form_pixels(&b->form, to, line, b->line_floats / b->form.channels);
-}
-
 /* The pixels that a strided 1x1 kernel meets. */
 static void strided_pixels(const bands *b, int64_t row, char *to, float *line)
 {
@@ -135,7 +118,7 @@ static void window_pixels(const bands *b, int64_t row, char *to, char *lines)
                   segment = b->window[1] * pixel;
     char *converted = lines + line_bytes;
     for (int64_t a = 0; a < b->window[0]; ++a)
-        padded_line(b, n, top + a, (float *)(void *)lines, converted + a * line_bytes);
+        deep__cpu_form_line(&b->form, b->run->call, n, top + a, (float *)(void *)lines, converted + a * line_bytes);
     for (int64_t w = 0; w < b->columns; ++w, to += b->form.row_bytes) {
         for (int64_t a = 0; a < b->window[0]; ++a)
             memcpy(to + a * segment, converted + a * line_bytes + w * stride * pixel, (size_t)segment);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Dense convolutions with plain kernels, and their gradients. A 1x1 convolution without padding is a matrix product over
- * the pixels (gathered first when strided); any other one is oneDNN's. Packed kernels: cpu_bands.c.
+ * the pixels (gathered first when strided); any other one is oneDNN's. Packed kernels: cpu_windows.c, cpu_bands.c.
  */
 #include "backend_cpu/cpu.h"
 
@@ -58,7 +58,8 @@ deep_status deep__cpu_conv_prepare(cpu_node *node, const deep_host *host)
 size_t deep__cpu_conv_scratch(const cpu_node *node)
 {
     if (node->conv != NULL) return deep__onednn_conv_scratch(node->conv);
-    if (deep__cpu_is_packed(node)) return deep__cpu_bands_scratch(node);
+    if (deep__cpu_is_packed(node))
+        return deep__cpu_windows_fit(node) ? deep__cpu_windows_scratch(node) : deep__cpu_bands_scratch(node);
     const conv_operands o = operands_of(&node->call);
     if (node->call.attr->conv.stride == 1) return 0;
     return (size_t)(o.y->shape[0] * o.y->shape[1] * o.y->shape[2] * o.x->shape[3]) * sizeof(float);
@@ -151,7 +152,8 @@ static void run_epilogue(const cpu_run *run)
 deep_status deep__cpu_conv2d(const cpu_run *run)
 {
     const conv_operands o = operands_of(run->call);
-    if (deep__cpu_is_packed(run->node)) return deep__cpu_bands(run);
+    if (deep__cpu_is_packed(run->node))
+        return deep__cpu_windows_fit(run->node) ? deep__cpu_windows(run) : deep__cpu_bands(run);
     if (run->node->conv != NULL)
         DEEP_TRY(deep__onednn_conv_run(run->node->conv, o.x_data, o.w_data, o.y_data, run->call->scratch));
     else

@@ -38,6 +38,22 @@ void deep__cpu_form_pixels(const cpu_form *form, void *to, const float *x, int64
     }
 }
 
+void deep__cpu_form_line(const cpu_form *form, const deep_call *call, int64_t n, int64_t h, float *line, void *to)
+{
+    const int64_t height = call->in[0]->shape[1], width = call->in[0]->shape[2], floats = width * form->channels,
+                  left = call->attr->conv.pad[DEEP_PAD_LEFT],
+                  padded = width + left + call->attr->conv.pad[DEEP_PAD_RIGHT];
+    const bool inside = h >= 0 && h < height;
+    const float *x = (const float *)call->src[0] + (n * height + h) * floats;
+    if (inside && padded == width) {
+        deep__cpu_form_pixels(form, to, x, width);
+        return;
+    }
+    memset(line, 0, (size_t)(padded * form->channels) * sizeof *line);
+    if (inside) memcpy(line + left * form->channels, x, (size_t)floats * sizeof *line);
+    deep__cpu_form_pixels(form, to, line, padded);
+}
+
 /* Pixels whose values do not fill their groups are converted one by one. */
 static void convert_line(const cpu_form *form, char *to, const float *line, int64_t width)
 {

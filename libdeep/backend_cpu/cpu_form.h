@@ -31,6 +31,12 @@ static inline bool cpu_form_is_whole(const cpu_form *form)
 /* `pixels` pixels of x, one behind the other. */
 void deep__cpu_form_pixels(const cpu_form *form, void *to, const float *x, int64_t pixels);
 
+/*
+ * Input row `h` of image `n` of a dense convolution, with the padding on its left and right; rows outside the image are 0.
+ * `line` has room for it in float.
+ */
+void deep__cpu_form_line(const cpu_form *form, const deep_call *call, int64_t n, int64_t h, float *line, void *to);
+
 /* Depthwise results; `line` has room for a row of them in float unless they are wanted in float. */
 void deep__cpu_form_depthwise(const cpu_form *form, void *to, const cpu_depthwise *rows, float *line);
 

@@ -160,6 +160,10 @@ static product_call call_of(const cpu_run *run, const cpu_product *product, cons
                       .panels = cpu_parts(product->columns, run->kernels->panel),
                       .widened = widened};
     c.product.groups = deep__cpu_row_bytes(c.operand, product->inner) / 4;
+    if (c.product.pieces == 0) {
+        c.product.pitch = c.product.groups;
+        c.product.pieces = 1;
+    }
     return c;
 }
 

@@ -38,6 +38,9 @@ typedef struct cpu_product {
     const float *residual;             /* rows x columns; NULL = none */
     int64_t inner, columns;
     int64_t groups;       /* of a row, for the dot kernels */
+    int64_t pitch;        /* groups from one row of a to the next, for the dot kernels */
+    int64_t pieces;       /* in which a row of a stands there */
+    int64_t piece_pitch;  /* groups from one piece to the next */
     int64_t first_column; /* where b begins, for `product` */
     bool alone;           /* nothing worth asking for stands behind the panels */
     bool relu;

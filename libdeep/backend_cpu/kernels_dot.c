@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Products whose instruction adds up several multiplications in a lane: four of u8 by i8, or two of bf16 by bf16. Rows
- * are padded to whole groups, so that a row and a panel are read as 32-bit groups.
+ * are padded to whole groups, so that a row and a panel are read as 32-bit groups. The rows of a dense convolution, its
+ * windows, are read where the image's lines stand: in pieces, and overlapping.
  * A tile is 12 rows by one panel; a panel of 8-bit values stays in the first-level cache while the rows pass.
  */
 #include "backend_cpu/kernels_write.h"
@@ -49,26 +50,28 @@ VEC_INLINE void write_sums(const cpu_product *p, const dot_panel *b, int64_t row
 VEC_INLINE void tile(const cpu_product *p, const dot_panel *b, int64_t row, const int R, const int V,
                      const bool integer)
 {
-    const int64_t groups = p->groups;
-    const int32_t *values = b->values, *a = (const int32_t *)p->a + row * groups, *a3 = a + 3 * groups,
-                  *a6 = a + 6 * groups, *a9 = a + 9 * groups, *next = b->next;
+    const int64_t pitch = p->pitch, piece = p->groups / p->pieces;
+    const int32_t *values = b->values, *next = b->next, *first = (const int32_t *)p->a + row * pitch;
     __m512i sums[TALL][PANEL_VECTORS];
     for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v)
             sums[r][v] = _mm512_setzero_si512();
-    for (const int32_t *end = a + groups; a < end; ++a, ++a3, ++a6, ++a9, values += V * LANES) {
-        __m512i w[PANEL_VECTORS];
-        if (R == TALL) {
-            __builtin_prefetch(next, 0, 2); /* into the second-level cache */
-            next += b->step;
-        }
-        for (int v = 0; v < V; ++v)
-            w[v] = _mm512_loadu_si512(values + v * LANES);
-        for (int r = 0; r < R; ++r) {
-            const int32_t *base = r < 3 ? a : r < 6 ? a3 : r < 9 ? a6 : a9;
-            const __m512i x = _mm512_set1_epi32(base[r % 3 * groups]);
+    for (int64_t i = 0; i < p->pieces; ++i, first += p->piece_pitch) {
+        const int32_t *a = first, *a3 = a + 3 * pitch, *a6 = a + 6 * pitch, *a9 = a + 9 * pitch;
+        for (const int32_t *end = a + piece; a < end; ++a, ++a3, ++a6, ++a9, values += V * LANES) {
+            __m512i w[PANEL_VECTORS];
+            if (R == TALL) {
+                __builtin_prefetch(next, 0, 2); /* into the second-level cache */
+                next += b->step;
+            }
             for (int v = 0; v < V; ++v)
-                sums[r][v] = dot(sums[r][v], x, w[v], integer);
+                w[v] = _mm512_loadu_si512(values + v * LANES);
+            for (int r = 0; r < R; ++r) {
+                const int32_t *base = r < 3 ? a : r < 6 ? a3 : r < 9 ? a6 : a9;
+                const __m512i x = _mm512_set1_epi32(base[r % 3 * pitch]);
+                for (int v = 0; v < V; ++v)
+                    sums[r][v] = dot(sums[r][v], x, w[v], integer);
+            }
         }
     }
     write_sums(p, b, row, sums, R, V, integer);
@@ -77,20 +80,23 @@ VEC_INLINE void tile(const cpu_product *p, const dot_panel *b, int64_t row, cons
 /* One row has too few sums to hide the latency of adding to them. Whole numbers may be added in any order: in four sets. */
 VEC_INLINE void integer_row(const cpu_product *p, const dot_panel *b, int64_t row, const int V)
 {
-    const int32_t *a = (const int32_t *)p->a + row * p->groups, *values = b->values;
+    const int64_t piece = p->groups / p->pieces;
+    const int32_t *values = b->values, *a = (const int32_t *)p->a + row * p->pitch;
     __m512i sums[SETS][PANEL_VECTORS], total[TALL][PANEL_VECTORS];
     for (int s = 0; s < SETS; ++s)
         for (int v = 0; v < V; ++v)
             sums[s][v] = _mm512_setzero_si512();
-    int64_t group = 0;
-    for (; group + SETS <= p->groups; group += SETS)
-        for (int s = 0; s < SETS; ++s, values += V * LANES)
+    for (int64_t i = 0; i < p->pieces; ++i, a += p->piece_pitch) {
+        int64_t group = 0;
+        for (; group + SETS <= piece; group += SETS)
+            for (int s = 0; s < SETS; ++s, values += V * LANES)
+                for (int v = 0; v < V; ++v)
+                    sums[s][v] =
+                        dot(sums[s][v], _mm512_set1_epi32(a[group + s]), _mm512_loadu_si512(values + v * LANES), true);
+        for (; group < piece; ++group, values += V * LANES)
             for (int v = 0; v < V; ++v)
-                sums[s][v] =
-                    dot(sums[s][v], _mm512_set1_epi32(a[group + s]), _mm512_loadu_si512(values + v * LANES), true);
-    for (; group < p->groups; ++group, values += V * LANES)
-        for (int v = 0; v < V; ++v)
-            sums[0][v] = dot(sums[0][v], _mm512_set1_epi32(a[group]), _mm512_loadu_si512(values + v * LANES), true);
+                sums[0][v] = dot(sums[0][v], _mm512_set1_epi32(a[group]), _mm512_loadu_si512(values + v * LANES), true);
+    }
     for (int v = 0; v < V; ++v)
         total[0][v] =
             _mm512_add_epi32(_mm512_add_epi32(sums[0][v], sums[1][v]), _mm512_add_epi32(sums[2][v], sums[3][v]));

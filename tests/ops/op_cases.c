@@ -115,6 +115,11 @@ const op_case op_cases[] = {
      EPILOGUE(1, 0, 0, 0, 0, DEEP_EPILOGUE_AFFINE | DEEP_EPILOGUE_ADD | DEEP_EPILOGUE_RELU),
      {ANY4(1, 11, 11, 600), ANY4(1, 1, 600, 104), POSITIVE1(104), ANY1(104), ANY4(1, 11, 11, 104)},
      false},
+    {"conv 3x3/2 of 24 x 199 x 32, +affine +add", /* more lines than are converted at once */
+     DEEP_OP_CONV2D,
+     EPILOGUE(2, 1, 0, 0, 1, DEEP_EPILOGUE_AFFINE | DEEP_EPILOGUE_ADD),
+     {ANY4(2, 24, 199, 32), ANY4(3, 3, 32, 40), POSITIVE1(40), ANY1(40), ANY4(2, 12, 99, 40)},
+     false},
     {"separable 728 -> 728 relu+ +affine +add",
      DEEP_OP_SEPARABLE,
      {.conv =
