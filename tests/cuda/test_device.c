@@ -109,6 +109,29 @@ START_TEST(layers_are_read_from_the_device)
 }
 END_TEST
 
+/* The stand-in's queue is its own whatever it is given; what counts is that one is taken, and refused where there are none. */
+START_TEST(a_session_takes_the_hosts_stream)
+{
+    static char stream;
+    float own[BATCH * CLASSES], hosts[BATCH * CLASSES];
+    const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .batch = BATCH, .stream = &stream};
+    deep_context *device = open_context("cuda"), *host = open_context("ref");
+    deep_model *on_device = new_model(device), *on_host = new_model(host);
+    deep_session *session;
+    predict(on_device, own);
+    assert_ok(deep_session_create(&session, on_device, &options));
+    assert_ok(deep_session_run(session, input, BATCH, NULL, hosts));
+    ck_assert_mem_eq(hosts, own, sizeof own);
+    deep_session_free(session);
+    assert_status(deep_session_create(&session, on_host, &options), DEEP_ERROR_INVALID_ARGUMENT);
+    ck_assert_str_eq(deep_last_error(), "a stream is given, but device \"ref\" has none");
+    deep_model_free(on_host);
+    deep_model_free(on_device);
+    deep_context_free(host);
+    deep_context_free(device);
+}
+END_TEST
+
 /* ---- training ---- */
 
 static const deep_fit_options adam = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH, .seed = 2, .l2 = 1e-4, .clip_norm = 1};
@@ -362,6 +385,7 @@ Suite *test_suite(void)
     tcase_add_test(tests, a_checkpoint_brings_back_what_was_on_the_device);
     tcase_add_test(stand_in, too_little_memory_says_which_batch_would_fit);
     tcase_add_loop_test(tests, a_session_in_halves_is_near_the_reference, 0, HALVES);
+    tcase_add_test(stand_in, a_session_takes_the_hosts_stream);
     tcase_add_test(stand_in, devices_are_counted_from_0);
     tcase_add_test(tests, auto_takes_the_device_when_there_is_one);
     tcase_add_test(stand_in, auto_computes_beside_what_the_device_lacks);
