@@ -35,7 +35,7 @@ static void print_machine(const bench_result *result, const bench_request *reque
     printf("model    %s, %d x %d pixels, %d classes, %.1f million multiply-adds an image\ndevice   %s\n",
            summary->architecture, summary->input_size, summary->input_size, summary->classes,
            (double)summary->multiply_adds / 1e6, device);
-    for (int32_t t = 0; t < request->threads.count; ++t) {
+    for (int32_t t = 0; t < request->threads.count && result->has_peaks; ++t) {
         const machine_peak *peak = &result->peaks[t];
         printf("peak     %" PRId32 " thread%s: %.0f fp32", request->threads.values[t],
                request->threads.values[t] == 1 ? "" : "s", peak->f32);
@@ -45,14 +45,23 @@ static void print_machine(const bench_result *result, const bench_request *reque
     }
 }
 
+/* Of the peak; 0 = not known. */
+static void print_part(double part)
+{
+    if (part > 0)
+        printf("%6.0f %%", 100 * part);
+    else
+        printf("%8s", "-");
+}
+
 static void print_speeds(const bench_result *result)
 {
     printf("\ndtype  batch  threads  ms/image    median  images/s  of peak     memory\n");
     for (int32_t s = 0; s < result->speed_count; ++s) {
         const bench_speed *speed = &result->speeds[s];
-        printf("%-5s %6" PRId32 " %8" PRId32 " %9.2f %9.2f %9.2f %6.0f %%", bench_dtype_name(speed->dtype),
-               speed->batch, speed->threads, speed->least_ms, speed->median_ms, 1e3 / speed->median_ms,
-               100 * speed->of_peak);
+        printf("%-5s %6" PRId32 " %8" PRId32 " %9.2f %9.2f %9.2f ", bench_dtype_name(speed->dtype), speed->batch,
+               speed->threads, speed->least_ms, speed->median_ms, 1e3 / speed->median_ms);
+        print_part(speed->of_peak);
         if (speed->peak_bytes > 0)
             printf(" %7.0f MB\n", (double)speed->peak_bytes / 1e6);
         else
@@ -67,10 +76,11 @@ static void print_kind(const bench_kind *kind, double peak)
     const double rate = kind->milliseconds > 0 ? 1e-6 * kind->operations / kind->milliseconds : 0;
     printf("%8.2f %6.1f %% ", kind->milliseconds, 100 * kind->share);
     if (kind->operations > 0)
-        printf("%8.1f %6.0f %% ", rate, 100 * rate / peak);
+        printf("%8.1f ", rate);
     else
-        printf("%8s %8s ", "-", "-");
-    printf("%7.1f  %s: %s %s\n", kind->milliseconds > 0 ? 1e-6 * kind->bytes / kind->milliseconds : 0, name,
+        printf("%8s ", "-");
+    print_part(kind->operations > 0 && peak > 0 ? rate / peak : 0);
+    printf(" %7.1f  %s: %s %s\n", kind->milliseconds > 0 ? 1e-6 * kind->bytes / kind->milliseconds : 0, name,
            kind->first->step.op, kind->first->step.shape);
 }
 
@@ -136,12 +146,12 @@ static void emit_speed(json_out *json, const bench_speed *speed)
     emit_real(json, "ms_min", speed->least_ms);
     emit_real(json, "ms_median", speed->median_ms);
     emit_real(json, "images_per_second", 1e3 / speed->median_ms);
-    emit_real(json, "of_peak", speed->of_peak);
+    if (speed->of_peak > 0) emit_real(json, "of_peak", speed->of_peak);
     emit_int(json, "peak_memory", speed->peak_bytes);
     emit_close(json, '}');
 }
 
-static void emit_step(json_out *json, const bench_step *step)
+static void emit_step(json_out *json, const bench_step *step, bool has_peaks)
 {
     emit_open(json, NULL, '{');
     emit_text(json, "dtype", bench_dtype_name(step->dtype));
@@ -153,7 +163,7 @@ static void emit_step(json_out *json, const bench_step *step)
     emit_real(json, "share", step->share);
     emit_int(json, "multiply_adds", step->step.multiply_adds);
     emit_int(json, "bytes", step->step.bytes);
-    emit_real(json, "of_peak", step->of_peak);
+    if (has_peaks) emit_real(json, "of_peak", step->of_peak);
     emit_close(json, '}');
 }
 
@@ -167,7 +177,7 @@ bool bench_print_json(const bench_result *result, const bench_request *request, 
     emit_text(&json, "device", device);
     emit_text(&json, "calibration", request->calibrate == NULL ? "random" : request->calibrate);
     emit_open(&json, "peaks", '[');
-    for (int32_t t = 0; t < request->threads.count; ++t)
+    for (int32_t t = 0; t < request->threads.count && result->has_peaks; ++t)
         emit_peak(&json, request->threads.values[t], &result->peaks[t]);
     emit_close(&json, ']');
     emit_open(&json, "speeds", '[');
@@ -176,7 +186,7 @@ bool bench_print_json(const bench_result *result, const bench_request *request, 
     emit_close(&json, ']');
     emit_open(&json, "steps", '[');
     for (int32_t s = 0; s < result->step_count; ++s)
-        emit_step(&json, &result->steps[s]);
+        emit_step(&json, &result->steps[s], result->has_peaks);
     emit_close(&json, ']');
     emit_close(&json, '}');
     const bool written = emit_line(&json, stdout);

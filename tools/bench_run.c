@@ -27,6 +27,17 @@ double bench_peak_of(const machine_peak *peak, int32_t dtype)
     return own > peak->f32 ? own : peak->f32;
 }
 
+/* `rate` as part of `peak`, 0 where that is not known. */
+static double part_of(double rate, double peak)
+{
+    return peak > 0 ? rate / peak : 0;
+}
+
+bool bench_is_on_gpu(const deep_context *context)
+{
+    return strncmp(deep_context_device(context), "cuda", 4) == 0;
+}
+
 /* Memory is what this program itself runs out of without a text. */
 static int fail_measuring(deep_status status)
 {
@@ -117,7 +128,8 @@ static deep_status measure_speed(bench_speed *speed, const deep_model *model, co
         speed->peak_bytes = peak_memory();
         speed->median_ms = median(times, repetitions) / speed->batch;
         speed->least_ms = times[0] / speed->batch;
-        speed->of_peak = 2e-6 * (double)summary->multiply_adds / speed->least_ms / bench_peak_of(peak, speed->dtype);
+        speed->of_peak =
+            part_of(2e-6 * (double)summary->multiply_adds / speed->least_ms, bench_peak_of(peak, speed->dtype));
     }
     deep_session_free(session);
     free(input);
@@ -161,7 +173,8 @@ static deep_status fill_steps(bench_step *steps, deep_session *session, double *
         const deep_session_step *step = &steps[s].step;
         steps[s].dtype = dtype;
         steps[s].share = all > 0 ? step->milliseconds / all : 0;
-        if (step->milliseconds > 0) steps[s].of_peak = 2e-6 * (double)step->multiply_adds / step->milliseconds / peak;
+        if (step->milliseconds > 0)
+            steps[s].of_peak = part_of(2e-6 * (double)step->multiply_adds / step->milliseconds, peak);
     }
     return DEEP_OK;
 }
@@ -240,7 +253,8 @@ int bench_run(bench_result *result, deep_context *context, const bench_request *
     bench_list dtypes = request->dtypes;
     *result = (bench_result){.summary = {.struct_size = sizeof result->summary}};
     int code = bench_model_dtypes(&dtypes, &result->summary, context, request);
-    if (code == EXIT_OK) code = measure_peaks(result, request);
+    result->has_peaks = !bench_is_on_gpu(context);
+    if (code == EXIT_OK && result->has_peaks) code = measure_peaks(result, request);
     const size_t speeds = (size_t)(dtypes.count * request->batches.count * request->threads.count);
     result->speeds = calloc(speeds + 1, sizeof *result->speeds);
     for (int32_t d = 0; d < dtypes.count && code == EXIT_OK; ++d) {

@@ -30,7 +30,8 @@ typedef struct bench_request {
 typedef struct bench_speed {
     int32_t dtype, batch, threads;
     double least_ms, median_ms;
-    double of_peak;     /* the multiply-adds' rate in the least time, as part of the best that the machine can do */
+    double
+        of_peak; /* the multiply-adds' rate in the least time, as part of the best that the machine can do; 0 = not known */
     int64_t peak_bytes; /* most memory of the process since before the session was made; 0 = not known */
 } bench_speed;
 
@@ -39,11 +40,12 @@ typedef struct bench_step {
     deep_session_step step; /* milliseconds: the median of the repetitions, of one image */
     int32_t dtype;          /* of the model, not of the step's own kernel */
     double share;           /* of the time of all steps */
-    double of_peak;
+    double of_peak;         /* 0 = not known */
 } bench_step;
 
 typedef struct bench_result {
     deep_model_summary summary;
+    bool has_peaks;                     /* which are the processor's: not on a GPU */
     machine_peak peaks[BENCH_MAX_LIST]; /* for each number of threads */
     bench_speed *speeds;
     int32_t speed_count;
@@ -57,6 +59,9 @@ void bench_free(bench_result *result);
 
 /* Operations a second that kernels of `dtype` can reach: of its own instruction or of float's, whichever is faster. */
 double bench_peak_of(const machine_peak *peak, int32_t dtype);
+
+/* Whether a GPU computes what is measured. */
+bool bench_is_on_gpu(const deep_context *context);
 
 /* "fp32", "bf16" or "int8". */
 const char *bench_dtype_name(int32_t dtype);

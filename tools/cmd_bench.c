@@ -169,6 +169,14 @@ int cmd_bench(int argc, char **argv)
     const compute_settings compute = {.device = settings.device};
     const deep_status status = open_context(&context, &compute);
     if (status != DEEP_OK) return fail_with(status);
+    if (settings.svg != NULL && bench_is_on_gpu(context)) {
+        say_error(
+            "--svg: the peaks that a roofline needs are measured on processors alone; bench/gpu.py draws a GPU's");
+        deep_context_free(context);
+        return EXIT_USAGE;
+    }
+    if (request.threads.count == 0 && bench_is_on_gpu(context))
+        request.threads = (bench_list){{deep_context_threads(context)}, 1};
     if (request.threads.count == 0) default_threads(&request.threads, deep_context_threads(context));
     qsort(request.threads.values, (size_t)request.threads.count, sizeof request.threads.values[0], by_value);
     const int result = measure_and_tell(context, &request, &settings);

@@ -186,7 +186,7 @@ static deep_status compute_all(deep_session *session, const float *input, int32_
                              probabilities == NULL ? NULL : probabilities + (size_t)done * classes));
     }
     session->images = n;
-    return DEEP_OK;
+    return logits == NULL && probabilities == NULL ? deep__program_wait(&session->program) : DEEP_OK;
 }
 
 deep_status deep__session_predict(deep_session *session, int32_t n)

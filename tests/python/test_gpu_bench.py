@@ -2,6 +2,7 @@
 """bench/gpu.py without a GPU: what it says is missing, how it judges, and what it draws."""
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ BENCH = Path(__file__).resolve().parents[2] / "bench"
 sys.path.insert(0, str(BENCH))
 
 import gpu
+import libdeep
 import roofline
 
 TRAINING = next(row for row in gpu.rows(False) if row.memory)
@@ -87,3 +89,19 @@ def test_the_roofline_stays_inside_its_picture(rate):
     assert all(0 <= x <= roofline.WIDTH and 0 <= y <= roofline.HEIGHT for x, y in points)
     assert points[0][0] < points[1][0] and (points[0][1] > points[1][1]) == (rate < 30)
     assert len(re.findall("<title>a &lt;b&gt;: ", text)) == 1
+
+
+def test_the_tool_shows_no_peaks_of_the_processor_for_a_gpu(tmp_path):
+    """On the stand-in device, which is a GPU for all that the tool can see."""
+    build = Path(os.environ["DEEP_BUILD"])
+    stand_in = {**os.environ, "DEEP_PLUGIN_PATH": str(build / "tests" / "cuda" / "device")}
+    model = tmp_path / "model.safetensors"
+    libdeep.Model.create(["a", "b"], architecture="xception-small", input_size=71, width=0.1, middle_blocks=1).save(model)
+    command = [build / "tools" / "deep", "bench", model, "--device", "cuda", "--dtype", "fp32", "--batch", "1", "--repetitions", "1"]
+    told = json.loads(subprocess.run([*command, "--json"], env=stand_in, check=True, capture_output=True).stdout)
+    assert told["peaks"] == [] and len(told["speeds"]) == 1 and told["steps"]
+    assert not any("of_peak" in part for part in told["speeds"] + told["steps"])
+    text = subprocess.run(command, env=stand_in, check=True, capture_output=True, encoding="utf-8").stdout
+    assert "%" in text and "\npeak " not in text and "inf" not in text and "nan" not in text
+    refused = subprocess.run([*command, "--svg", tmp_path / "roofline.svg"], env=stand_in, capture_output=True, encoding="utf-8")
+    assert refused.returncode == 2 and "measured on processors alone" in refused.stderr
