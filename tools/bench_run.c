@@ -18,12 +18,15 @@ enum { WARM_UPS = 2 };
 
 const char *bench_dtype_name(int32_t dtype)
 {
-    return dtype == DEEP_DTYPE_F32 ? "fp32" : dtype == DEEP_DTYPE_BF16 ? "bf16" : "int8";
+    return dtype == DEEP_DTYPE_F32    ? "fp32"
+           : dtype == DEEP_DTYPE_BF16 ? "bf16"
+           : dtype == DEEP_DTYPE_F16  ? "fp16"
+                                      : "int8";
 }
 
 double bench_peak_of(const machine_peak *peak, int32_t dtype)
 {
-    const double own = dtype == DEEP_DTYPE_F32 ? peak->f32 : dtype == DEEP_DTYPE_BF16 ? peak->bf16 : peak->i8;
+    const double own = dtype == DEEP_DTYPE_BF16 ? peak->bf16 : dtype == DEEP_DTYPE_I8 ? peak->i8 : peak->f32;
     return own > peak->f32 ? own : peak->f32;
 }
 

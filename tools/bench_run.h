@@ -63,7 +63,7 @@ double bench_peak_of(const machine_peak *peak, int32_t dtype);
 /* Whether a GPU computes what is measured. */
 bool bench_is_on_gpu(const deep_context *context);
 
-/* "fp32", "bf16" or "int8". */
+/* "fp32", "bf16", "fp16" or "int8". */
 const char *bench_dtype_name(int32_t dtype);
 
 #endif

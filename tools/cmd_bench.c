@@ -31,7 +31,8 @@ static const option_row rows[] = {
      NULL},
     {"threads", 0, OPTION_TEXT, "N[,N...]", "threads that compute (1, 2, 4, ... and all processors)",
      offsetof(bench_settings, threads), 0, 0, NULL},
-    {"dtype", 0, OPTION_TEXT, "TYPE[,...]", "kernels' types: fp32, bf16, int8 (all that the model can have)",
+    {"dtype", 0, OPTION_TEXT, "TYPE[,...]",
+     "kernels' types: fp32, bf16, int8, on GPUs fp16 (all that the model can have but that)",
      offsetof(bench_settings, dtypes), 0, 0, NULL},
     {"calibrate", 0, OPTION_TEXT, "DATA", "images that int8's scales come from (random ones)",
      offsetof(bench_settings, calibrate), 0, 0, NULL},
@@ -81,7 +82,7 @@ static bool read_numbers(bench_list *list, const char *name, const char *text, i
 
 static bool read_dtypes(bench_list *list, const char *text)
 {
-    static const int32_t dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16, DEEP_DTYPE_I8};
+    static const int32_t dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16, DEEP_DTYPE_F16, DEEP_DTYPE_I8};
     for (const char *at = text;; ++at) {
         const size_t length = strcspn(at, ",");
         int32_t found = 0;
@@ -90,7 +91,7 @@ static bool read_dtypes(bench_list *list, const char *text)
             if (strlen(name) == length && strncmp(name, at, length) == 0) found = dtypes[i];
         }
         if (found == 0) {
-            say_error("--dtype: '%.*s' is not one of fp32|bf16|int8", (int)length, at);
+            say_error("--dtype: '%.*s' is not one of fp32|bf16|fp16|int8", (int)length, at);
             return false;
         }
         if (!add_value(list, "dtype", found)) return false;

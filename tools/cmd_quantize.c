@@ -23,7 +23,8 @@ typedef struct quantize_settings {
     compute_settings compute;
 } quantize_settings;
 
-static const option_choice dtype_choices[] = {{"bf16", DEEP_DTYPE_BF16}, {"int8", DEEP_DTYPE_I8}, {0}};
+static const option_choice dtype_choices[] = {
+    {"bf16", DEEP_DTYPE_BF16}, {"fp16", DEEP_DTYPE_F16}, {"int8", DEEP_DTYPE_I8}, {0}};
 static const option_choice method_choices[] = {{"minmax", DEEP_CALIBRATE_MINMAX},
                                                {"percentile", DEEP_CALIBRATE_PERCENTILE},
                                                {"entropy", DEEP_CALIBRATE_ENTROPY},
@@ -31,8 +32,8 @@ static const option_choice method_choices[] = {{"minmax", DEEP_CALIBRATE_MINMAX}
 
 static const option_row rows[] = {
     {"output", 'o', OPTION_TEXT, "MODEL", "the file to write", offsetof(quantize_settings, output), 0, 0, NULL},
-    {"dtype", 0, OPTION_CHOICE, NULL, "how kernels are stored (bf16)", offsetof(quantize_settings, dtype), 0, 0,
-     dtype_choices},
+    {"dtype", 0, OPTION_CHOICE, NULL, "how kernels are stored; fp16 is for GPUs (bf16)",
+     offsetof(quantize_settings, dtype), 0, 0, dtype_choices},
     {"calibrate", 0, OPTION_TEXT, "DATA", "images like those to be classified (int8 needs them)",
      offsetof(quantize_settings, calibrate), 0, 0, NULL},
     {"calibration-images", 0, OPTION_INT, "N", "of them, at most (256)", offsetof(quantize_settings, images), 1, 1e9,

@@ -162,7 +162,10 @@ deep_status match_classes(deep_dataset **matched, deep_context *context, const d
 
 const char *dtype_name(int32_t dtype)
 {
-    return dtype == DEEP_DTYPE_I8 ? "int8" : dtype == DEEP_DTYPE_BF16 ? "bf16" : "float32";
+    return dtype == DEEP_DTYPE_I8     ? "int8"
+           : dtype == DEEP_DTYPE_BF16 ? "bf16"
+           : dtype == DEEP_DTYPE_F16  ? "fp16"
+                                      : "float32";
 }
 
 double now_seconds(void)

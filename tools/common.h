@@ -108,7 +108,7 @@ bool same_classes(const deep_classes *a, const deep_classes *b);
 deep_status match_classes(deep_dataset **matched, deep_context *context, const deep_dataset *dataset,
                           const deep_classes *classes);
 
-/* "float32", "bf16" or "int8": how a model's kernels are stored. */
+/* "float32", "bf16", "fp16" or "int8": how a model's kernels are stored. */
 const char *dtype_name(int32_t dtype);
 
 /* Seconds of a clock that never goes back. */

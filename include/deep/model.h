@@ -133,7 +133,7 @@ typedef struct deep_model_summary {
     int64_t multiply_adds;        /**< Of one image's forward pass. */
     double batch_norm_epsilon;
     int32_t padding;
-    int32_t dtype; /**< DEEP_DTYPE_* of its kernels, of those with the fewest bits: F32, BF16 or I8. */
+    int32_t dtype; /**< DEEP_DTYPE_* of its kernels, of those with the fewest bits: F32, BF16, F16 or I8. */
 } deep_model_summary;
 
 /** @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT. Shared. Since 0.1. */
@@ -199,7 +199,7 @@ typedef struct deep_param {
     size_t struct_size; /**< sizeof(deep_param), set by the caller */
     const char *name;   /**< Keras's, such as "block5_sepconv1.depthwise_kernel"; borrowed from the model. */
     int32_t role;       /**< DEEP_ROLE_* */
-    int32_t dtype;      /**< DEEP_DTYPE_* that it is stored in: BF16 and I8 for kernels of quantized models. */
+    int32_t dtype;      /**< DEEP_DTYPE_* that it is stored in: BF16, F16 and I8 for kernels of quantized models. */
     int32_t rank;
     int32_t trainable; /**< 1 when an optimizer changes it. */
     int64_t shape[4];  /**< Keras's layout: kernels HWIO, depthwise HWC1, dense IO. */

@@ -26,7 +26,7 @@ typedef int32_t (*deep_quantize_progress_fn)(void *user, int64_t step, int64_t s
  * Called for each kernel, in network order, when it was measured on calibration images.
  *
  * @param name  Of the kernel; borrowed for the call.
- * @param dtype DEEP_DTYPE_BF16 or DEEP_DTYPE_I8: how it is stored.
+ * @param dtype DEEP_DTYPE_BF16, DEEP_DTYPE_F16 or DEEP_DTYPE_I8: how it is stored.
  * @param error Of its outputs: |rounded - exact| / |exact| over all images, pixels and channels, each channel's mean left out.
  *              For a kernel that exceeded `max_error`: what DEEP_DTYPE_I8 would have cost.
  */
@@ -34,10 +34,10 @@ typedef void (*deep_quantize_report_fn)(void *user, const char *name, int32_t dt
 
 /** Options of deep_model_quantize(). Zero means the default in every field. */
 typedef struct deep_quantize_options {
-    size_t struct_size;                 /**< sizeof(deep_quantize_options) */
-    int32_t dtype;                      /**< DEEP_DTYPE_BF16 (default) or DEEP_DTYPE_I8 */
-    int32_t method;                     /**< DEEP_CALIBRATE_* of DEEP_DTYPE_I8 */
-    double percentile;                  /**< 50 to 100; 0 = 99.99 */
+    size_t struct_size; /**< sizeof(deep_quantize_options) */
+    int32_t dtype;      /**< DEEP_DTYPE_BF16 (default), DEEP_DTYPE_F16 (GPUs and "ref" alone) or DEEP_DTYPE_I8 */
+    int32_t method;     /**< DEEP_CALIBRATE_* of DEEP_DTYPE_I8 */
+    double percentile;  /**< 50 to 100; 0 = 99.99 */
     const deep_dataset *calibration;    /**< Images like those to be classified; needed by DEEP_DTYPE_I8. */
     int64_t images;                     /**< That are used, evenly spaced over `calibration`; 0 = at most 256. */
     double max_error;                   /**< A kernel whose error is larger becomes BF16 instead of I8; 0 = 0.05. */

@@ -70,11 +70,14 @@ typedef struct deep_fit_options {
     int32_t workers;                 /**< Decoding threads; 0 = the context's threads */
     int32_t keep_preprocessing;      /**< 1 = leave mean and std; 0 = the dataset's unless the model was given some */
     int64_t cache_bytes;             /**< For decoded images; 0 = 1 GiB, -1 = none */
-    int64_t checkpoint_steps;   /**< Write a checkpoint every so many steps and after each epoch; 0 = after epochs */
-    const char *checkpoint;     /**< File for checkpoints; the one before is kept as `checkpoint`.prev */
-    int32_t resume;             /**< 1 = continue from `checkpoint` when it exists */
-    int32_t dtype;              /**< Of stored activations: DEEP_DTYPE_F32 (0 too) or DEEP_DTYPE_BF16, which halves
-                                          their memory; sums, weights and updates are float32 in either case */
+    int64_t checkpoint_steps; /**< Write a checkpoint every so many steps and after each epoch; 0 = after epochs */
+    const char *checkpoint;   /**< File for checkpoints; the one before is kept as `checkpoint`.prev */
+    int32_t resume;           /**< 1 = continue from `checkpoint` when it exists */
+    int32_t dtype;            /**< Of stored activations: DEEP_DTYPE_F32 (0 too), or DEEP_DTYPE_BF16 or DEEP_DTYPE_F16,
+                                          which halve their memory; sums, weights and updates are float32 in any case.
+                                          F16 is for GPUs (and "ref"): a step whose gradient overflows in it is computed
+                                          again with the loss multiplied by half of what it was, from 65536 on down;
+                                          after 2000 steps without that, it is doubled. The "cpu" device refuses it. */
     int32_t checkpoint_seconds; /**< Without checkpoint_steps, the end of an epoch writes a checkpoint when the last
                                           one is so old; the end of the training always does. 0 = 30, -1 = each epoch */
 } deep_fit_options;
@@ -175,6 +178,8 @@ typedef struct deep_step {
     double gradient_norm; /**< Global, before clipping. */
     int64_t correct;      /**< Images whose most probable class was the label. */
     int64_t step;         /**< Number of updates done. */
+    double loss_scale;    /**< What the loss was multiplied by for the gradient, which is divided by it again; 1 but in
+                                    fp16. */
 } deep_step;
 
 /**

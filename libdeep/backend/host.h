@@ -29,6 +29,7 @@ void HOST_NAME(cast)(const deep_call *call);
 void HOST_NAME(reorder)(const deep_call *call);
 void HOST_NAME(fill)(const deep_call *call);
 void HOST_NAME(broadcast_rows)(const deep_call *call);
+void HOST_NAME(scale)(const deep_call *call);
 void HOST_NAME(finite_check)(const deep_call *call);
 
 #endif

@@ -91,6 +91,14 @@ void HOST_NAME(broadcast_rows)(const deep_call *call)
         y[i] = x[i % columns];
 }
 
+void HOST_NAME(scale)(const deep_call *call)
+{
+    real *x = call->src[0];
+    const real factor = ((const real *)call->src[1])[call->attr->scale.element];
+    for (int64_t i = 0; i < deep__value_elements(call->in[0]); ++i)
+        x[i] *= factor;
+}
+
 void HOST_NAME(finite_check)(const deep_call *call)
 {
     const real *x = call->src[0];

@@ -36,6 +36,16 @@ deep_status deep__cuda_run_l2_grad(const cuda_node *node)
     return run_pair(node, deep__kernel_scaled_add, node->call.src[1], node->call.src[0], node->call.src[0], factor);
 }
 
+deep_status deep__cuda_run_scale(const cuda_node *node)
+{
+    const deep_call *call = &node->call;
+    const scale_arguments a = {.count = cuda_elements(call->in[0]),
+                               .factor = (const float *)call->src[1] + call->attr->scale.element,
+                               .x = call->src[0]};
+    deep__kernel_scale(&a, cuda_flat_grid(node, a.count));
+    return DEEP_OK;
+}
+
 static deep_status run_rows(const cuda_node *node, const float *x, float value)
 {
     const deep_value_info *y = node->call.out[0];

@@ -117,6 +117,7 @@ const cuda_op deep__cuda_ops[DEEP_OP_COUNT] = {
     [DEEP_OP_SOFTMAX_CROSS_ENTROPY_GRAD] = {RUN(cross_entropy_grad)},
     [DEEP_OP_L2_PENALTY] = {SCRATCH(reduce), RUN(l2_penalty)},
     [DEEP_OP_L2_GRAD] = {RUN(l2_grad)},
+    [DEEP_OP_SCALE] = {RUN(scale)},
     [DEEP_OP_GRADIENT_NORM] = {SCRATCH(reduce), RUN(gradient_norm)},
     [DEEP_OP_UPDATE_SGD] = UPDATES,
     [DEEP_OP_UPDATE_RMSPROP] = UPDATES,

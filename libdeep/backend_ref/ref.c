@@ -44,6 +44,7 @@ static const kernel kernels[DEEP_OP_COUNT] = {
     [DEEP_OP_SOFTMAX_CROSS_ENTROPY_GRAD] = HOST_NAME(softmax_cross_entropy_grad),
     [DEEP_OP_L2_PENALTY] = REF_NAME(l2_penalty),
     [DEEP_OP_L2_GRAD] = REF_NAME(l2_grad),
+    [DEEP_OP_SCALE] = HOST_NAME(scale),
     [DEEP_OP_GRADIENT_NORM] = REF_NAME(gradient_norm),
     [DEEP_OP_UPDATE_SGD] = REF_NAME(update_sgd),
     [DEEP_OP_UPDATE_RMSPROP] = REF_NAME(update_rmsprop),

@@ -56,7 +56,7 @@ int64_t deep__kernel_floats(int32_t dtype, int32_t rank, const int64_t *shape)
     for (int32_t axis = 0; axis + 1 < rank; ++axis)
         inner *= shape[axis];
     const int64_t columns = shape[rank - 1];
-    if (dtype != DEEP_DTYPE_BF16 && dtype != DEEP_DTYPE_I8) return inner * columns;
+    if (dtype != DEEP_DTYPE_BF16 && dtype != DEEP_DTYPE_F16 && dtype != DEEP_DTYPE_I8) return inner * columns;
     const int64_t bytes = round_up(inner, 4) * (int64_t)deep__dtype_size(dtype) + (dtype == DEEP_DTYPE_I8 ? 4 : 0);
     return round_up(columns, 16) * bytes / 4;
 }

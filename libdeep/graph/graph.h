@@ -83,6 +83,9 @@ typedef union deep_attr {
         double lambda;    /* of L2 */
     } loss;
     struct {
+        int32_t element; /* of the factors */
+    } scale;
+    struct {
         double beta1; /* SGD and RMSprop: momentum */
         double beta2; /* RMSprop: rho */
         double epsilon;
@@ -167,7 +170,7 @@ bool deep__op_in_place(deep_op op);
 int64_t deep__value_elements(const deep_value_info *value);
 
 /*
- * Floats of memory for a parameter. BF16 and I8 kernels (last axes: in, out) have room for whatever a backend packs
+ * Floats of memory for a parameter. BF16, F16 and I8 kernels (last axes: in, out) have room for whatever a backend packs
  * them into: rows in fours, columns in sixteens, and with I8 an i32 for each column.
  */
 int64_t deep__kernel_floats(int32_t dtype, int32_t rank, const int64_t *shape);

@@ -365,6 +365,11 @@ static deep_status infer_l2_grad(const rule_call *call)
     return expect_same(call, 0, 1);
 }
 
+static deep_status infer_scale(const rule_call *call)
+{
+    return expect_vector(call, 1, 2);
+}
+
 static deep_status infer_update(const rule_call *call)
 {
     DEEP_TRY(expect_same(call, 0, 1));
@@ -452,6 +457,7 @@ static const struct {
     [DEEP_OP_SOFTMAX_CROSS_ENTROPY_GRAD] = {infer_cross_entropy_grad, 1},
     [DEEP_OP_L2_PENALTY] = {infer_nothing, 0},
     [DEEP_OP_L2_GRAD] = {infer_l2_grad, 0},
+    [DEEP_OP_SCALE] = {infer_scale, 0},
     [DEEP_OP_GRADIENT_NORM] = {infer_pair, 1},
     [DEEP_OP_UPDATE_SGD] = {infer_update, 0},
     [DEEP_OP_UPDATE_RMSPROP] = {infer_update, 0},

@@ -27,8 +27,9 @@ void deep_quantize_options_init(deep_quantize_options *options, size_t size)
 
 static deep_status check_options(const deep_quantize_options *options)
 {
-    DEEP_REQUIRE(options->dtype == DEEP_DTYPE_BF16 || options->dtype == DEEP_DTYPE_I8,
-                 "dtype is %" PRId32 ", not DEEP_DTYPE_BF16 or DEEP_DTYPE_I8", options->dtype);
+    DEEP_REQUIRE(options->dtype == DEEP_DTYPE_BF16 || options->dtype == DEEP_DTYPE_F16 ||
+                     options->dtype == DEEP_DTYPE_I8,
+                 "dtype is %" PRId32 ", not DEEP_DTYPE_BF16, DEEP_DTYPE_F16 or DEEP_DTYPE_I8", options->dtype);
     DEEP_REQUIRE(options->method >= DEEP_CALIBRATE_MINMAX && options->method <= DEEP_CALIBRATE_ENTROPY,
                  "method %" PRId32 " is not one of DEEP_CALIBRATE", options->method);
     DEEP_REQUIRE(options->percentile >= 50 && options->percentile <= 100, "percentile is %g, not 50 to 100",
@@ -110,7 +111,7 @@ static deep_status fill_parameter(deep_model *out, const deep_model *model, cons
         if (spec->dtype == DEEP_DTYPE_I8) {
             status = put_i8(out, index, values, &p->quantizer->choices[kernel], stored);
         } else {
-            deep__kernel_to_bf16(stored, values, spec->elements);
+            deep__kernel_to_halves(stored, values, spec->elements, spec->dtype);
             deep__model_put_kernel(out, index, stored);
         }
     }

@@ -155,8 +155,8 @@ static deep_status round_kernel(deep_quantizer *quantizer, int32_t index)
         deep__kernel_to_i8(stored, &quantization, exact, site->shape);
         deep__kernel_from_i8(rounded, stored, &quantization, site->shape);
     } else {
-        deep__kernel_to_bf16(stored, exact, count);
-        deep__kernel_from_bf16(rounded, stored, count);
+        deep__kernel_to_halves(stored, exact, count, DEEP_DTYPE_BF16);
+        deep__kernel_from_halves(rounded, stored, count, DEEP_DTYPE_BF16);
     }
     deep__free(allocator_of(quantizer), stored);
     return DEEP_OK;

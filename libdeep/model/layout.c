@@ -2,8 +2,8 @@
 #include "layout.h"
 
 #include "backend/registry.h"
-#include "base/bf16.h"
 #include "data/workers.h"
+#include "model/quantization.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -77,12 +77,12 @@ static void widen(const deep_model *model, int32_t index, float *values)
     const deep_param_spec *spec = &model->params.specs[index];
     const int64_t channels = spec->shape[spec->rank - 2], columns = spec->shape[spec->rank - 1];
     const char *end = (const char *)(values + spec->elements);
-    if (spec->dtype == DEEP_DTYPE_BF16) {
+    if (spec->dtype != DEEP_DTYPE_I8) {
         const char *from = end - spec->elements * 2;
         for (int64_t i = 0; i < spec->elements; ++i) {
             uint16_t half;
             memcpy(&half, from + 2 * i, sizeof half);
-            values[i] = deep__bf16_widen(half);
+            deep__kernel_from_halves(&values[i], &half, 1, spec->dtype);
         }
         return;
     }

@@ -91,7 +91,7 @@ static deep_status check_required(const deep_json *document)
     return DEEP_OK;
 }
 
-static const int32_t kernel_dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16, DEEP_DTYPE_I8};
+static const int32_t kernel_dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16, DEEP_DTYPE_F16, DEEP_DTYPE_I8};
 enum { KERNEL_DTYPES = sizeof kernel_dtypes / sizeof kernel_dtypes[0] };
 
 const char *deep__metadata_dtype(int32_t dtype)

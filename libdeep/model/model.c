@@ -89,9 +89,20 @@ void deep__model_clear_padding(deep_model *model)
     }
 }
 
+/* Devices that pack kernels know F32, BF16 and I8. */
+static deep_status check_kernels(const deep_model *model)
+{
+    for (int32_t i = 0; i < model->arch.kernel_count && deep__model_can_pack(model); ++i)
+        if (model->arch.kernel_dtypes[i] == DEEP_DTYPE_F16)
+            return deep__fail(DEEP_ERROR_UNSUPPORTED, "device \"%s\" has no fp16 kernels; \"cuda\" and \"ref\" do",
+                              deep_context_device(model->context));
+    return DEEP_OK;
+}
+
 deep_status deep__model_allocate(deep_model *model)
 {
     DEEP_TRY(deep__model_choose_device(model));
+    DEEP_TRY(check_kernels(model));
     const deep_allocator *allocator = &model->context->allocator;
     DEEP_TRY(deep__arch_params(&model->params, &model->arch, allocator));
     const size_t elements = (size_t)model->params.elements;

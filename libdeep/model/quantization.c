@@ -2,6 +2,7 @@
 #include "quantization.h"
 
 #include "base/bf16.h"
+#include "base/f16.h"
 
 #include <deep/tensor.h>
 #include <math.h>
@@ -45,28 +46,33 @@ int64_t deep__quantization_bad_element(const float *values, deep_kernel_shape sh
     return -1;
 }
 
+static float widen(uint16_t half, int32_t dtype)
+{
+    return dtype == DEEP_DTYPE_BF16 ? deep__bf16_widen(half) : deep__f16_widen(half);
+}
+
 int64_t deep__kernel_bad_element(const void *stored, const deep_param_spec *spec, double *value)
 {
     const int8_t *levels = stored;
     const uint16_t *halves = stored;
     for (int64_t i = 0; i < spec->elements; ++i) {
         const bool i8 = spec->dtype == DEEP_DTYPE_I8;
-        *value = i8 ? levels[i] : (double)deep__bf16_widen(halves[i]);
+        *value = i8 ? levels[i] : (double)widen(halves[i], spec->dtype);
         if (i8 ? levels[i] < -DEEP_I8_MAX : !isfinite(*value)) return i;
     }
     return -1;
 }
 
-void deep__kernel_to_bf16(uint16_t *to, const float *from, int64_t count)
+void deep__kernel_to_halves(uint16_t *to, const float *from, int64_t count, int32_t dtype)
 {
     for (int64_t i = 0; i < count; ++i)
-        to[i] = deep__bf16_round(from[i]);
+        to[i] = dtype == DEEP_DTYPE_BF16 ? deep__bf16_round(from[i]) : deep__f16_round(from[i]);
 }
 
-void deep__kernel_from_bf16(float *to, const uint16_t *from, int64_t count)
+void deep__kernel_from_halves(float *to, const uint16_t *from, int64_t count, int32_t dtype)
 {
     for (int64_t i = 0; i < count; ++i)
-        to[i] = deep__bf16_widen(from[i]);
+        to[i] = widen(from[i], dtype);
 }
 
 /* ---- i8 ---- */

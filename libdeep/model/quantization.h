@@ -33,12 +33,12 @@ deep_quantization deep__quantization_of(float *values, deep_kernel_shape shape);
 /* Element of an I8 kernel's vector that none can have: scales are finite and above 0, zero points whole, 0 to 255; or -1. */
 int64_t deep__quantization_bad_element(const float *values, deep_kernel_shape shape);
 
-/* Element of a stored BF16 or I8 kernel that none can have, and what it is: not finite, or -128; or -1. */
+/* Element of a stored BF16, F16 or I8 kernel that none can have, and what it is: not finite, or -128; or -1. */
 int64_t deep__kernel_bad_element(const void *stored, const deep_param_spec *spec, double *value);
 
-/* Rounds a kernel to the nearest bf16, ties to even, and back. */
-void deep__kernel_to_bf16(uint16_t *to, const float *from, int64_t count);
-void deep__kernel_from_bf16(float *to, const uint16_t *from, int64_t count);
+/* Rounds a kernel to the nearest BF16 or F16, ties to even, and back. */
+void deep__kernel_to_halves(uint16_t *to, const float *from, int64_t count, int32_t dtype);
+void deep__kernel_from_halves(float *to, const uint16_t *from, int64_t count, int32_t dtype);
 
 /* Chooses `scale` for the given `inverse`, and rounds the kernel to -127..127. */
 void deep__kernel_to_i8(int8_t *to, const deep_quantization *quantization, const float *from, deep_kernel_shape shape);

@@ -52,8 +52,9 @@ static deep_status check_arch(const deep_arch *arch)
                  "%" PRId32 " kernel types, but no list of them", arch->kernel_count);
     for (int32_t i = 0; i < arch->kernel_count; ++i) {
         const int32_t dtype = arch->kernel_dtypes[i];
-        DEEP_REQUIRE(dtype == DEEP_DTYPE_F32 || dtype == DEEP_DTYPE_BF16 || dtype == DEEP_DTYPE_I8,
-                     "kernel %" PRId32 " has the type %" PRId32 ", not f32, bf16 or i8", i, dtype);
+        DEEP_REQUIRE(dtype == DEEP_DTYPE_F32 || dtype == DEEP_DTYPE_BF16 || dtype == DEEP_DTYPE_F16 ||
+                         dtype == DEEP_DTYPE_I8,
+                     "kernel %" PRId32 " has the type %" PRId32 ", not f32, bf16, f16 or i8", i, dtype);
     }
     return DEEP_OK;
 }

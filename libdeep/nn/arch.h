@@ -11,12 +11,13 @@ typedef struct deep_arch {
     int32_t head;       /* DEEP_HEAD_* */
     int32_t classes;
     int32_t middle_blocks;
-    double width;                 /* multiplier of every channel count */
-    double dropout;               /* before the last dense layer */
-    double epsilon;               /* of batch norm */
-    int32_t padding;              /* DEEP_PADDING_* */
-    int32_t kernel_count;         /* of `kernel_dtypes` */
-    const uint8_t *kernel_dtypes; /* DEEP_DTYPE_F32, BF16 or I8 for each kernel that is not depthwise, in network order;
+    double width;         /* multiplier of every channel count */
+    double dropout;       /* before the last dense layer */
+    double epsilon;       /* of batch norm */
+    int32_t padding;      /* DEEP_PADDING_* */
+    int32_t kernel_count; /* of `kernel_dtypes` */
+    const uint8_t
+        *kernel_dtypes; /* DEEP_DTYPE_F32, BF16, F16 or I8 for each kernel that is not depthwise, in network order;
                                      NULL = all F32. The model's */
 } deep_arch;
 

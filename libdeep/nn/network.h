@@ -50,7 +50,14 @@ typedef struct deep_network {
 } deep_network;
 
 /* Graph inputs in use. */
-enum { DEEP_INPUT_IMAGES, DEEP_INPUT_COUNTER, DEEP_INPUT_LABELS, DEEP_INPUT_CLASS_WEIGHTS, DEEP_INPUT_HYPER };
+enum {
+    DEEP_INPUT_IMAGES,
+    DEEP_INPUT_COUNTER,
+    DEEP_INPUT_LABELS,
+    DEEP_INPUT_CLASS_WEIGHTS,
+    DEEP_INPUT_HYPER,
+    DEEP_INPUT_LOSS_SCALE
+};
 
 /* Channels of an activation, and its value: what layers pass on. */
 typedef deep_value deep_activation;

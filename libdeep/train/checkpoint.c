@@ -64,6 +64,22 @@ static deep_status describe_state(deep_json *document, const deep_fit_state *sta
     return deep__json_set(document, "history", rows);
 }
 
+static deep_status describe_scale(deep_json *document, const deep_loss_scale *scale)
+{
+    DEEP_TRY(deep__json_set(document, "loss_scale", deep__json_new_real(scale->factor)));
+    return deep__json_set(document, "loss_scale_steps", deep__json_new_integer(scale->good_steps));
+}
+
+static deep_status read_scale(const deep_json *document, deep_loss_scale *scale)
+{
+    double factor = 0;
+    int64_t steps = 0;
+    if (!deep__json_number(deep__json_get(document, "loss_scale"), &factor) ||
+        !deep__json_integer(deep__json_get(document, "loss_scale_steps"), &steps))
+        return deep__fail(DEEP_ERROR_FORMAT, "loss_scale or loss_scale_steps is missing");
+    return deep__loss_scale_restore(scale, factor, steps);
+}
+
 static deep_status describe(deep_json *document, const deep_trainer *trainer, const deep_fit_state *state,
                             const deep_safetensor *tensors, int32_t count)
 {
@@ -71,6 +87,7 @@ static deep_status describe(deep_json *document, const deep_trainer *trainer, co
     DEEP_TRY(deep__json_set(document, "format", deep__json_new_integer(FORMAT_MAJOR)));
     DEEP_TRY(deep__json_set(document, "step", deep__json_new_integer(trainer->step)));
     DEEP_TRY(deep__json_set(document, "learning_rate", deep__json_new_real(trainer->learning_rate)));
+    if (trainer->options.dtype == DEEP_DTYPE_F16) DEEP_TRY(describe_scale(document, &trainer->loss_scale));
     DEEP_TRY(deep__fit_options_describe(&options, &trainer->options));
     DEEP_TRY(deep__json_set(document, "options", options));
     DEEP_TRY(deep__safetensors_checksums(&checksums, tensors, count));
@@ -239,12 +256,15 @@ static deep_status read_document(const deep_safetensors *file, const deep_json *
         return deep__fail(DEEP_ERROR_FORMAT, "step or learning_rate is missing");
     DEEP_TRY(
         check_options(deep__json_get(document, "options"), &trainer->options, &trainer->model->context->allocator));
+    deep_loss_scale scale = deep__loss_scale(trainer->options.dtype);
+    if (trainer->options.dtype == DEEP_DTYPE_F16) DEEP_TRY(read_scale(document, &scale));
     if (state != NULL) DEEP_TRY(read_state(document, state));
     DEEP_TRY(deep__trainer_for_host(trainer));
     deep__trainer_host_wrote(trainer); /* in part, when it fails */
     DEEP_TRY(read_tensors(file, trainer, state, deep__json_get(document, "tensors")));
     trainer->step = step;
     trainer->learning_rate = rate;
+    trainer->loss_scale = scale;
     trainer->current = NULL;
     return DEEP_OK;
 }

@@ -86,7 +86,7 @@ static const struct integer_option {
     INTEGER(keep_last, 0, 0, 1),
     INDIFFERENT(workers, 0, 0, MAX_WORKERS),
     INTEGER(keep_preprocessing, 0, 0, 1),
-    INTEGER(dtype, DEEP_DTYPE_F32, DEEP_DTYPE_F32, DEEP_DTYPE_BF16),
+    INTEGER(dtype, DEEP_DTYPE_F32, DEEP_DTYPE_F32, DEEP_DTYPE_F16),
     INDIFFERENT(resume, 0, 0, 1),
     INDIFFERENT(checkpoint_seconds, 30, -1, INT32_MAX),
 #undef INTEGER
@@ -113,6 +113,8 @@ deep_status deep__fit_options_read(deep_fit_options *options, const deep_fit_opt
     if (options->optimizer == DEEP_OPTIMIZER_RMSPROP && options->beta2 == 0) options->beta2 = 0.9;
     DEEP_TRY(check_reals(options));
     DEEP_TRY(check_integers(options));
+    DEEP_REQUIRE(options->dtype <= DEEP_DTYPE_BF16 || options->dtype == DEEP_DTYPE_F16,
+                 "dtype is %" PRId32 ", not DEEP_DTYPE_F32, DEEP_DTYPE_BF16 or DEEP_DTYPE_F16", options->dtype);
     if (options->augment == 0) options->augment = DEEP_AUGMENT_FLIP | DEEP_AUGMENT_ROTATE90;
     if (options->augment == DEEP_AUGMENT_NONE) options->augment = 0;
     DEEP_REQUIRE((options->augment & ~(DEEP_AUGMENT_FLIP | DEEP_AUGMENT_ROTATE90)) == 0,

@@ -70,6 +70,17 @@ static deep_status add_backward(deep_step_program *p, const deep_trainer *traine
     return status;
 }
 
+/* In fp16, multiplies a value by the loss's factor (element 0) or its inverse (1). */
+static void add_scale(deep_step_program *p, const deep_trainer *trainer, deep_value value, int32_t element)
+{
+    deep_graph *graph = &p->program.graph;
+    const int64_t factors = 2;
+    const deep_attr attr = {.scale = {element}};
+    if (trainer->options.dtype != DEEP_DTYPE_F16 || graph->status != DEEP_OK) return;
+    DEEP_GRAPH_ADD(graph, DEEP_OP_SCALE, &attr, value,
+                   deep__graph_input(graph, DEEP_INPUT_LOSS_SCALE, graph->real, 1, &factors));
+}
+
 static void add_l2(deep_step_program *p, const deep_trainer *trainer)
 {
     deep_graph *graph = &p->program.graph;
@@ -148,11 +159,13 @@ deep_status deep__step_graph(deep_step_program *p, const deep_trainer *trainer)
     DEEP_TRY(deep__pass_fuse_training(graph));
     p->result = add_loss(p, trainer, &slope);
     DEEP_TRY(graph->status);
+    add_scale(p, trainer, slope, 0);
     DEEP_TRY(add_backward(p, trainer, slope));
-    add_l2(p, trainer);
     const int64_t all = trainer->model->params.elements;
-    p->norm =
-        DEEP_GRAPH_ADD(graph, DEEP_OP_GRADIENT_NORM, NULL, deep__graph_place(graph, DEEP_SEGMENT_GRAD, 0, 1, &all));
+    const deep_value gradients = deep__graph_place(graph, DEEP_SEGMENT_GRAD, 0, 1, &all);
+    add_scale(p, trainer, gradients, 1);
+    add_l2(p, trainer);
+    p->norm = DEEP_GRAPH_ADD(graph, DEEP_OP_GRADIENT_NORM, NULL, gradients);
     p->update_begin = graph->node_count;
     add_updates(p, trainer);
     add_statistics_updates(p);
@@ -164,7 +177,7 @@ deep_status deep__step_graph(deep_step_program *p, const deep_trainer *trainer)
 deep_status deep__step_build(deep_step_program *p, const deep_trainer *trainer)
 {
     DEEP_TRY(deep__step_graph(p, trainer));
-    return deep__program_compile(&p->program, trainer->workspace.queue, trainer->model->context->threads, false);
+    return deep__program_compile(&p->program, trainer->model->context->threads, false);
 }
 
 deep_status deep__step_program(deep_step_program **out, deep_trainer *trainer, int32_t batch)

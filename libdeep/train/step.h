@@ -7,6 +7,7 @@
  * an epoch is smaller.
  */
 #include "infer/program.h"
+#include "train/loss_scale.h"
 
 #include <deep/trainer.h>
 
@@ -35,6 +36,7 @@ struct deep_trainer {
     int32_t slot_count;
     int64_t step;         /* updates done */
     double learning_rate; /* of the next update */
+    deep_loss_scale loss_scale;
     bool owns_model;
 };
 

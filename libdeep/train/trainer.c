@@ -52,11 +52,12 @@ static deep_status bind(deep_trainer *trainer, void *base[DEEP_SEGMENT_COUNT])
 deep_status deep__trainer_init(deep_trainer *trainer, deep_model *model, const deep_fit_options *options)
 {
     *trainer = (deep_trainer){.model = model, .options = *options, .learning_rate = options->learning_rate};
+    trainer->loss_scale = deep__loss_scale(options->dtype);
     trainer->slot_count = deep__optimizer_slots(options);
     void *base[DEEP_SEGMENT_COUNT];
     DEEP_TRY(deep__model_check_float(model, "cannot be trained"));
     DEEP_TRY(choose_device(trainer));
-    DEEP_TRY(deep__workspace_open(&trainer->workspace, model->context, NULL));
+    trainer->workspace.context = model->context;
     DEEP_TRY(allocate(trainer));
     return bind(trainer, base); /* a lack of memory shows now, and what is left is the workspace's */
 }
@@ -148,17 +149,50 @@ static deep_status check_batch(const deep_trainer *trainer, const float *input, 
     return DEEP_OK;
 }
 
-static deep_status read_result(const deep_trainer *trainer, const deep_step_program *p, deep_step *out)
+/* What a plan has found of a step. */
+typedef struct found {
+    float loss[2]; /* and how many were right */
+    float norm[2]; /* of the gradient, and 1 when that is finite */
+} found;
+
+static deep_status read_found(const deep_trainer *trainer, const deep_step_program *p, found *f)
 {
-    float loss[2], norm[2];
-    DEEP_TRY(deep__program_read(&p->program, &trainer->workspace, p->result, loss, sizeof loss));
-    DEEP_TRY(deep__program_read(&p->program, &trainer->workspace, p->norm, norm, sizeof norm));
-    deep_step result = {
-        .loss = (double)loss[0], .correct = (int64_t)loss[1], .gradient_norm = (double)norm[0], .step = trainer->step};
+    DEEP_TRY(deep__program_read(&p->program, &trainer->workspace, p->result, f->loss, sizeof f->loss));
+    return deep__program_read(&p->program, &trainer->workspace, p->norm, f->norm, sizeof f->norm);
+}
+
+static deep_status give_result(const deep_trainer *trainer, const found *f, deep_step *out)
+{
+    deep_step result = {.loss = (double)f->loss[0],
+                        .correct = (int64_t)f->loss[1],
+                        .gradient_norm = (double)f->norm[0],
+                        .step = trainer->step,
+                        .loss_scale = trainer->loss_scale.factor};
     if (out != NULL) DEEP_TRY(deep__result_write(out, sizeof result, &result, sizeof result, "deep_step"));
-    if (!isfinite(loss[0]) || norm[1] == 0)
+    if (!isfinite(f->loss[0]) || f->norm[1] == 0)
         return deep__fail(DEEP_ERROR_DIVERGED, "step %" PRId64 ": the %s is not finite", trainer->step + 1,
-                          isfinite(loss[0]) ? "gradient" : "loss");
+                          isfinite(f->loss[0]) ? "gradient" : "loss");
+    return DEEP_OK;
+}
+
+/* Forward and backward; again with half the factor as long as the gradient, and that alone, overflows. */
+static deep_status run_backward(deep_trainer *trainer, const deep_step_program *p, void *base[DEEP_SEGMENT_COUNT],
+                                found *f)
+{
+    bool again;
+    do {
+        const double factor = trainer->loss_scale.factor;
+        const float factors[2] = {(float)factor, (float)(1 / factor)};
+        DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_LOSS_SCALE, factors, sizeof factors));
+        DEEP_TRY(deep__program_run(&p->program, &trainer->workspace, base, 0, p->update_begin));
+        deep__mirror_device_wrote(&trainer->gradient_mirror);
+        DEEP_TRY(read_found(trainer, p, f));
+        again = isfinite(f->loss[0]) && f->norm[1] == 0 && deep__loss_scale_lower(&trainer->loss_scale);
+        if (again)
+            deep__log(&trainer->model->context->logger, DEEP_LOG_INFO,
+                      "step %" PRId64 ": the gradient overflows in fp16, the loss's factor becomes %g",
+                      trainer->step + 1, trainer->loss_scale.factor);
+    } while (again);
     return DEEP_OK;
 }
 
@@ -177,9 +211,9 @@ deep_status deep_trainer_gradients(deep_trainer *trainer, const float *input, co
     DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_IMAGES, input, values * sizeof *input));
     DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_LABELS, labels, (size_t)n * sizeof *labels));
     DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_COUNTER, counter, sizeof counter));
-    DEEP_TRY(deep__program_run(&p->program, &trainer->workspace, base, 0, p->update_begin));
-    deep__mirror_device_wrote(&trainer->gradient_mirror);
-    DEEP_TRY(read_result(trainer, p, result));
+    found f;
+    DEEP_TRY(run_backward(trainer, p, base, &f));
+    DEEP_TRY(give_result(trainer, &f, result));
     trainer->current = p;
     return DEEP_OK;
 }
@@ -203,6 +237,7 @@ deep_status deep_trainer_apply(deep_trainer *trainer)
     deep__mirror_device_wrote(&trainer->slot_mirror);
     trainer->current = NULL;
     trainer->step++;
+    if (o->dtype == DEEP_DTYPE_F16) deep__loss_scale_keep(&trainer->loss_scale);
     return DEEP_OK;
 }
 

@@ -263,8 +263,7 @@ _Static_assert(offsetof(deep_session_options, batch) == 8, "ABI");
 _Static_assert(offsetof(deep_session_options, threads) == 12, "ABI");
 _Static_assert(offsetof(deep_session_options, layers) == 16, "ABI");
 _Static_assert(offsetof(deep_session_options, profile) == 20, "ABI");
-_Static_assert(offsetof(deep_session_options, stream) == 24, "ABI");
-_Static_assert(sizeof(deep_session_options) == 32, "ABI");
+_Static_assert(sizeof(deep_session_options) == 24, "ABI");
 
 _Static_assert(offsetof(deep_layer, struct_size) == 0, "ABI");
 _Static_assert(offsetof(deep_layer, name) == 8, "ABI");
@@ -357,7 +356,8 @@ _Static_assert(offsetof(deep_step, loss) == 8, "ABI");
 _Static_assert(offsetof(deep_step, gradient_norm) == 16, "ABI");
 _Static_assert(offsetof(deep_step, correct) == 24, "ABI");
 _Static_assert(offsetof(deep_step, step) == 32, "ABI");
-_Static_assert(sizeof(deep_step) == 40, "ABI");
+_Static_assert(offsetof(deep_step, loss_scale) == 40, "ABI");
+_Static_assert(sizeof(deep_step) == 48, "ABI");
 
 int main(void)
 {

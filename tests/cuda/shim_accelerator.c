@@ -20,23 +20,19 @@ typedef struct block {
     size_t bytes;
 } block;
 
-/* What the queues of a device share. */
+/* Memory of a device, and how many of its queues have it open. */
 typedef struct shim_device {
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock;
     block blocks[MAX_BLOCKS];
     size_t limit, used;
-    int32_t users;               /* queues that have the memory open */
-    pthread_mutex_t queues_lock; /* taken before any other */
-    deep_accelerator *queues;
+    int32_t users;
 } shim_device;
 
 struct deep_accelerator {
     deep_host host;
     pthread_mutex_t busy; /* from enter to leave */
     shim_device *device;
-    shim_launches queued;
     deep_recording *recording;
-    deep_accelerator *next; /* queue of the device */
 };
 
 static size_t number(const char *name, size_t otherwise)
@@ -58,62 +54,30 @@ static int32_t describe(int32_t index, char *text, size_t size)
     return 1;
 }
 
-static void open_queue(deep_accelerator **out, shim_device *device, const deep_host *host)
-{
-    deep_accelerator *accelerator = calloc(1, sizeof *accelerator);
-    if (accelerator == NULL) abort();
-    pthread_mutex_init(&accelerator->busy, NULL);
-    accelerator->host = *host;
-    accelerator->device = device;
-    pthread_mutex_lock(&device->queues_lock);
-    accelerator->next = device->queues;
-    device->queues = accelerator;
-    pthread_mutex_unlock(&device->queues_lock);
-    *out = accelerator;
-}
-
 static deep_status open_device(deep_accelerator **out, int32_t index, const deep_host *host)
 {
     (void)index;
+    deep_accelerator *accelerator = calloc(1, sizeof *accelerator);
     shim_device *device = calloc(1, sizeof *device);
-    if (device == NULL) abort();
+    if (accelerator == NULL || device == NULL) abort();
     pthread_mutex_init(&device->lock, NULL);
-    pthread_mutex_init(&device->queues_lock, NULL);
+    pthread_mutex_init(&accelerator->busy, NULL);
     device->limit = number("FAKE_GPU_BYTES", (size_t)8 << 30);
-    open_queue(out, device, host);
+    accelerator->host = *host;
+    accelerator->device = device;
+    *out = accelerator;
     return DEEP_OK;
 }
 
-static deep_status branch(deep_accelerator **out, deep_accelerator *of, void *stream)
-{
-    (void)stream; /* nobody else computes here */
-    open_queue(out, of->device, &of->host);
-    return DEEP_OK;
-}
-
-static void close_device(shim_device *device)
-{
-    for (int i = 0; i < MAX_BLOCKS; ++i)
-        if (device->blocks[i].memory != NULL) abort(); /* device memory was leaked */
-    pthread_mutex_destroy(&device->queues_lock);
-    pthread_mutex_destroy(&device->lock);
-    free(device);
-}
-
-static void close_queue(deep_accelerator *accelerator)
+static void close_device(deep_accelerator *accelerator)
 {
     shim_device *device = accelerator->device;
-    shim_settle(accelerator);
-    pthread_mutex_lock(&device->queues_lock);
-    deep_accelerator **at = &device->queues;
-    while (*at != accelerator)
-        at = &(*at)->next;
-    *at = accelerator->next;
-    const bool last = device->queues == NULL;
-    pthread_mutex_unlock(&device->queues_lock);
+    for (int i = 0; i < MAX_BLOCKS; ++i)
+        if (device->blocks[i].memory != NULL) abort(); /* device memory was leaked */
+    pthread_mutex_destroy(&device->lock);
     pthread_mutex_destroy(&accelerator->busy);
+    free(device);
     free(accelerator);
-    if (last) close_device(device);
 }
 
 /* ---- memory ---- */
@@ -190,21 +154,10 @@ static deep_status alloc(deep_accelerator *accelerator, void **out, size_t bytes
     return accelerator->host.fail(accelerator->host.user, DEEP_ERROR_OUT_OF_MEMORY, text);
 }
 
-static deep_status sync_device(deep_accelerator *accelerator)
-{
-    shim_device *device = accelerator->device;
-    pthread_mutex_lock(&device->queues_lock);
-    for (deep_accelerator *queue = device->queues; queue != NULL; queue = queue->next)
-        shim_settle(queue);
-    pthread_mutex_unlock(&device->queues_lock);
-    return DEEP_OK;
-}
-
 static void release(deep_accelerator *accelerator, void *memory)
 {
     shim_device *device = accelerator->device;
     if (memory == NULL) return;
-    sync_device(accelerator);
     pthread_mutex_lock(&device->lock);
     block *b = find_block(device, memory);
     if (b == NULL || b->memory != memory) abort(); /* not ours, or freed twice */
@@ -223,59 +176,39 @@ static size_t free_bytes(deep_accelerator *accelerator)
     return left;
 }
 
-/* A copy, or zeros, with what was there when it was queued behind it. */
-typedef struct write {
-    void *to;
-    size_t bytes;
-} write;
-
-static void write_now(const void *arguments, kernel_grid grid)
-{
-    const write *w = arguments;
-    (void)grid;
-    memcpy(w->to, w + 1, w->bytes);
-}
-
-static void queue_write(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
+static deep_status copy(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
 {
     int32_t before;
-    write *w = calloc(1, sizeof *w + bytes);
-    if (w == NULL) abort();
-    *w = (write){to, bytes};
-    if (from != NULL) memcpy(w + 1, from, bytes);
     deep__accelerator_enter(accelerator, &before);
-    shim_queue(accelerator, write_now, w, sizeof *w + bytes, (kernel_grid){0});
-    deep__accelerator_leave(accelerator, before);
-    free(w);
-}
-
-static deep_status upload(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
-{
-    if (!shim_owns(accelerator, to) || shim_owns(accelerator, from)) abort(); /* the wrong way round */
-    queue_write(accelerator, to, from, bytes);
-    return DEEP_OK;
-}
-
-static deep_status download(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
-{
-    int32_t before;
-    if (shim_owns(accelerator, to) || !shim_owns(accelerator, from)) abort();
-    deep__accelerator_enter(accelerator, &before);
-    shim_run(shim_queued(accelerator));
     memcpy(to, from, bytes);
     deep__accelerator_leave(accelerator, before);
     return DEEP_OK;
 }
 
+static deep_status upload(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
+{
+    if (!shim_owns(accelerator, to) || shim_owns(accelerator, from)) abort(); /* the wrong way round */
+    return copy(accelerator, to, from, bytes);
+}
+
+static deep_status download(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
+{
+    if (shim_owns(accelerator, to) || !shim_owns(accelerator, from)) abort();
+    return copy(accelerator, to, from, bytes);
+}
+
 static deep_status clear(deep_accelerator *accelerator, void *memory, size_t bytes)
 {
-    queue_write(accelerator, memory, NULL, bytes);
+    int32_t before;
+    deep__accelerator_enter(accelerator, &before);
+    memset(memory, 0, bytes);
+    deep__accelerator_leave(accelerator, before);
     return DEEP_OK;
 }
 
 static deep_status sync(deep_accelerator *accelerator)
 {
-    shim_settle(accelerator);
+    (void)accelerator;
     return DEEP_OK;
 }
 
@@ -295,11 +228,6 @@ void *deep__accelerator_stream(const deep_accelerator *accelerator)
     return stream.out;
 }
 
-shim_launches *shim_queued(deep_accelerator *accelerator)
-{
-    return &accelerator->queued;
-}
-
 deep_recording **shim_recording(deep_accelerator *accelerator)
 {
     return &accelerator->recording;
@@ -317,7 +245,7 @@ const deep_accelerators deep__cuda_accelerators = {
     count,
     describe,
     open_device,
-    close_queue,
+    close_device,
     alloc,
     release,
     free_bytes,
@@ -325,6 +253,4 @@ const deep_accelerators deep__cuda_accelerators = {
     download,
     clear,
     sync,
-    branch,
-    sync_device,
 };

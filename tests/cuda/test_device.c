@@ -4,6 +4,7 @@
  * they give on `ref`.
  */
 #define _XOPEN_SOURCE 700 /* setenv, nftw */
+#include "backend/registry.h"
 #include "scratch.h"
 #include "small_network.h"
 #include "test.h"
@@ -42,7 +43,7 @@ START_TEST(a_session_predicts_what_the_reference_does)
 }
 END_TEST
 
-static const int32_t halves[] = {DEEP_DTYPE_BF16};
+static const int32_t halves[] = {DEEP_DTYPE_BF16, DEEP_DTYPE_F16};
 enum { HALVES = sizeof halves / sizeof halves[0] };
 
 /*
@@ -62,6 +63,36 @@ START_TEST(a_session_in_halves_is_near_the_reference)
     deep_model_free(on_device);
     deep_context_free(host);
     deep_context_free(device);
+}
+END_TEST
+
+/* From the device's file to the reference, whose sums are those of halves too; what stands between layers is not. */
+START_TEST(a_model_in_halves_is_saved_and_loaded)
+{
+    scratch folder;
+    scratch_make(&folder);
+    char path[8192];
+    snprintf(path, sizeof path, "%.4000s/model", folder.root);
+    float first[BATCH * CLASSES], again[BATCH * CLASSES], host[BATCH * CLASSES];
+    deep_context *context = open_context("cuda"), *reference = open_context("ref");
+    deep_model *made = new_model_of(context, halves[_i]), *loaded, *there;
+    deep_model_summary summary = {.struct_size = sizeof summary};
+    assert_ok(deep_model_save(made, path));
+    assert_ok(deep_model_load(&loaded, context, path));
+    assert_ok(deep_model_load(&there, reference, path));
+    assert_ok(deep_model_info(loaded, &summary));
+    ck_assert_int_eq(summary.dtype, halves[_i]);
+    predict(made, first);
+    predict(loaded, again);
+    predict(there, host);
+    ck_assert_mem_eq(again, first, sizeof first);
+    assert_alike(host, first, BATCH * CLASSES, 0.02, "probabilities");
+    deep_model_free(there);
+    deep_model_free(loaded);
+    deep_model_free(made);
+    deep_context_free(reference);
+    deep_context_free(context);
+    scratch_remove(&folder);
 }
 END_TEST
 
@@ -109,29 +140,6 @@ START_TEST(layers_are_read_from_the_device)
 }
 END_TEST
 
-/* The stand-in's queue is its own whatever it is given; what counts is that one is taken, and refused where there are none. */
-START_TEST(a_session_takes_the_hosts_stream)
-{
-    static char stream;
-    float own[BATCH * CLASSES], hosts[BATCH * CLASSES];
-    const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .batch = BATCH, .stream = &stream};
-    deep_context *device = open_context("cuda"), *host = open_context("ref");
-    deep_model *on_device = new_model(device), *on_host = new_model(host);
-    deep_session *session;
-    predict(on_device, own);
-    assert_ok(deep_session_create(&session, on_device, &options));
-    assert_ok(deep_session_run(session, input, BATCH, NULL, hosts));
-    ck_assert_mem_eq(hosts, own, sizeof own);
-    deep_session_free(session);
-    assert_status(deep_session_create(&session, on_host, &options), DEEP_ERROR_INVALID_ARGUMENT);
-    ck_assert_str_eq(deep_last_error(), "a stream is given, but device \"ref\" has none");
-    deep_model_free(on_host);
-    deep_model_free(on_device);
-    deep_context_free(host);
-    deep_context_free(device);
-}
-END_TEST
-
 /* ---- training ---- */
 
 static const deep_fit_options adam = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH, .seed = 2, .l2 = 1e-4, .clip_norm = 1};
@@ -153,6 +161,121 @@ START_TEST(training_steps_are_the_references)
     assert_alike(there, here, BATCH * CLASSES, 1e-2, "probabilities after training");
     close_trainer(&host);
     close_trainer(&device);
+}
+END_TEST
+
+/* ---- half precision ---- */
+
+/* Every gradient of a batch, one behind the other. */
+static double *all_gradients(trained *t, int64_t *total)
+{
+    double *all = NULL;
+    *total = 0;
+    for (int32_t i = 0; i < deep_model_param_count(t->model); ++i) {
+        float *values;
+        int64_t count;
+        assert_ok(deep_trainer_gradient(t->trainer, i, &values, &count));
+        if (values == NULL) continue;
+        all = realloc(all, (size_t)(*total + count) * sizeof *all);
+        ck_assert_ptr_nonnull(all);
+        for (int64_t k = 0; k < count; ++k)
+            all[(*total)++] = (double)values[k];
+    }
+    return all;
+}
+
+static const deep_fit_options half = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH,         .seed = 2, .l2 = 1e-4,
+                                      .clip_norm = 1,        .dtype = DEEP_DTYPE_F16};
+
+/* So heavy that slopes do not fit fp16 when they are multiplied by the first factor. */
+static void weigh(trained *t, float weight)
+{
+    const float weights[CLASSES] = {weight, weight, weight, weight};
+    assert_ok(deep_trainer_set_class_weights(t->trainer, weights, CLASSES));
+}
+
+static const char *const half_devices[] = {"cuda", "ref"};
+
+/*
+ * Weights that are a power of two change nothing in halves but the exponent. The factor ends within two halvings of what makes
+ * up for them, so next to no slope is lost below 2^-25: of the gradient, less than a thousandth.
+ */
+START_TEST(a_gradient_that_overflows_in_half_precision_is_computed_again)
+{
+    const float heavy = 16384;
+    deep_fit_options options = half;
+    options.l2 = 0;
+    deep_step plain = {.struct_size = sizeof plain}, step = plain;
+    trained light = open_trainer(half_devices[_i], &options), weighed = open_trainer(half_devices[_i], &options);
+    weigh(&weighed, heavy);
+    assert_ok(deep_trainer_gradients(light.trainer, input, labels, BATCH, &plain));
+    assert_ok(deep_trainer_gradients(weighed.trainer, input, labels, BATCH, &step));
+    ck_assert_msg(step.loss_scale >= 1 && step.loss_scale < plain.loss_scale && plain.loss_scale <= 65536,
+                  "factors %g and %g", step.loss_scale, plain.loss_scale);
+    ck_assert_double_eq_tol(step.loss, heavy * plain.loss, 1e-6 * step.loss);
+    int64_t count, same;
+    double *here = all_gradients(&weighed, &count), *there = all_gradients(&light, &same), off = 0, size = 0;
+    ck_assert_int_eq(count, same);
+    for (int64_t i = 0; i < count; ++i) {
+        const double wanted = heavy * there[i];
+        off += (here[i] - wanted) * (here[i] - wanted);
+        size += wanted * wanted;
+    }
+    ck_assert_msg(sqrt(off / size) <= 1e-3, "the gradient is off by %.3g", sqrt(off / size));
+    ck_assert_double_eq_tol(step.gradient_norm, sqrt(size), 1e-3 * sqrt(size));
+    assert_ok(deep_trainer_apply(weighed.trainer));
+    free(here);
+    free(there);
+    close_trainer(&weighed);
+    close_trainer(&light);
+}
+END_TEST
+
+START_TEST(a_gradient_that_fits_no_factor_diverges)
+{
+    trained t = open_trainer(half_devices[_i], &half);
+    weigh(&t, 1e12F);
+    assert_status(deep_trainer_gradients(t.trainer, input, labels, BATCH, NULL), DEEP_ERROR_DIVERGED);
+    ck_assert_str_eq(deep_last_error(), "step 1: the gradient is not finite");
+    close_trainer(&t);
+}
+END_TEST
+
+START_TEST(a_checkpoint_keeps_the_factor)
+{
+    scratch folder;
+    scratch_make(&folder);
+    char path[8192];
+    snprintf(path, sizeof path, "%.4000s/checkpoint", folder.root);
+    deep_step before = {.struct_size = sizeof before}, after = before;
+    trained first = open_trainer("cuda", &half), second = open_trainer("cuda", &half);
+    weigh(&first, 1e4F);
+    assert_ok(deep_trainer_step(first.trainer, input, labels, BATCH, NULL));
+    weigh(&first, 1);
+    assert_ok(deep_trainer_save(first.trainer, path));
+    assert_ok(deep_trainer_load(second.trainer, path));
+    assert_ok(deep_trainer_step(first.trainer, input, labels, BATCH, &before));
+    assert_ok(deep_trainer_step(second.trainer, input, labels, BATCH, &after));
+    ck_assert_double_lt(before.loss_scale, 65536);
+    ck_assert_mem_eq(&after, &before, sizeof before);
+    close_trainer(&second);
+    close_trainer(&first);
+    scratch_remove(&folder);
+}
+END_TEST
+
+START_TEST(the_processor_refuses_half_precision)
+{
+    deep_context *context = open_context("cpu");
+    deep_model *model = new_model(context), *quantized;
+    deep_trainer *trainer;
+    const deep_quantize_options kernels = {DEEP_QUANTIZE_OPTIONS_INIT, .dtype = DEEP_DTYPE_F16};
+    assert_status(deep_model_quantize(&quantized, model, &kernels), DEEP_ERROR_UNSUPPORTED);
+    ck_assert_str_eq(deep_last_error(), "device \"cpu\" has no fp16 kernels; \"cuda\" and \"ref\" do");
+    assert_status(deep_trainer_create(&trainer, model, &half), DEEP_ERROR_UNSUPPORTED);
+    ck_assert_str_eq(deep_last_error(), "the cpu backend computes nothing in fp16; bf16 takes as little memory");
+    deep_model_free(model);
+    deep_context_free(context);
 }
 END_TEST
 
@@ -385,7 +508,11 @@ Suite *test_suite(void)
     tcase_add_test(tests, a_checkpoint_brings_back_what_was_on_the_device);
     tcase_add_test(stand_in, too_little_memory_says_which_batch_would_fit);
     tcase_add_loop_test(tests, a_session_in_halves_is_near_the_reference, 0, HALVES);
-    tcase_add_test(stand_in, a_session_takes_the_hosts_stream);
+    tcase_add_loop_test(tests, a_model_in_halves_is_saved_and_loaded, 0, HALVES);
+    tcase_add_loop_test(tests, a_gradient_that_overflows_in_half_precision_is_computed_again, 0, 2);
+    tcase_add_loop_test(tests, a_gradient_that_fits_no_factor_diverges, 0, 2);
+    tcase_add_test(tests, a_checkpoint_keeps_the_factor);
+    if (deep__backend_cpu() != NULL) tcase_add_test(tests, the_processor_refuses_half_precision);
     tcase_add_test(stand_in, devices_are_counted_from_0);
     tcase_add_test(tests, auto_takes_the_device_when_there_is_one);
     tcase_add_test(stand_in, auto_computes_beside_what_the_device_lacks);

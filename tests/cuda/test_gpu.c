@@ -14,7 +14,7 @@
 
 enum { THREADS = 2, RUNS = 8 };
 
-static const int32_t dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16};
+static const int32_t dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16, DEEP_DTYPE_F16};
 enum { DTYPES = sizeof dtypes / sizeof dtypes[0], HALVES = DTYPES - 1 };
 
 /* Gradients are summed up, not divided by their size as Adam does: rounding errors stay in proportion. */

@@ -95,7 +95,7 @@ class Bench(support.Case):
         self.expect(USAGE, "bench", self.model, "--batch", "1,", says="--batch")
         self.expect(USAGE, "bench", self.model, "--threads", "0", says="--threads: '0' is not a list")
         self.expect(USAGE, "bench", self.model, "--threads", ",".join(["1"] * 17), says="more than 16")
-        self.expect(USAGE, "bench", self.model, "--dtype", "fp64", says="--dtype: 'fp64' is not one of fp32|bf16|int8")
+        self.expect(USAGE, "bench", self.model, "--dtype", "fp64", says="--dtype: 'fp64' is not one of fp32|bf16|fp16|int8")
         self.expect(IO, "bench", "gone", says="gone")
         self.expect(IO, "bench", self.model, "--dtype", "fp32", "--svg", "gone/roof.svg", "-q", *FAST,
                     says="gone/roof.svg: cannot write the picture")

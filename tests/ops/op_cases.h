@@ -16,6 +16,7 @@ enum op_input_kind {
     OP_INPUT_LABELS,      /* i32 class indices */
     OP_INPUT_COUNTER,     /* i64 {seed, step} */
     OP_INPUT_BF16,        /* a kernel */
+    OP_INPUT_F16,         /* a kernel */
     OP_INPUT_I8,          /* a kernel, and ... */
     OP_INPUT_QUANTIZATION /* ... what belongs to it */
 };

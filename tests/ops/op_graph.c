@@ -102,7 +102,7 @@ int64_t op_graph_elements(const op_graph *g, deep_value value)
 
 static bool is_narrow(const op_input *input)
 {
-    return input->kind == OP_INPUT_BF16 || input->kind == OP_INPUT_I8;
+    return input->kind == OP_INPUT_BF16 || input->kind == OP_INPUT_F16 || input->kind == OP_INPUT_I8;
 }
 
 static void fill_input(op_graph *g, const op_case *c, int32_t k, int32_t classes)
@@ -180,6 +180,8 @@ static int32_t dtype_of(enum op_input_kind kind, int32_t real)
         return DEEP_DTYPE_I64;
     case OP_INPUT_BF16:
         return DEEP_DTYPE_BF16;
+    case OP_INPUT_F16:
+        return DEEP_DTYPE_F16;
     case OP_INPUT_I8:
         return DEEP_DTYPE_I8;
     default:
@@ -327,7 +329,9 @@ bool op_graph_open_packed(op_graph *g, const op_case *c, const deep_backend *bac
 static op_case narrow_case(const op_case *c, int32_t k, int32_t dtype)
 {
     op_case narrow = *c;
-    narrow.inputs[k].kind = dtype == DEEP_DTYPE_I8 ? OP_INPUT_I8 : OP_INPUT_BF16;
+    narrow.inputs[k].kind = dtype == DEEP_DTYPE_I8    ? OP_INPUT_I8
+                            : dtype == DEEP_DTYPE_F16 ? OP_INPUT_F16
+                                                      : OP_INPUT_BF16;
     if (dtype != DEEP_DTYPE_I8) return narrow;
     const int32_t at = c->op == DEEP_OP_DENSE ? k + 2 : k + 1, rank = c->inputs[k].rank;
     memmove(&narrow.inputs[at + 1], &c->inputs[at], (size_t)(6 - at) * sizeof c->inputs[0]);
@@ -368,7 +372,8 @@ static void fill_kernel(void *plain, const deep_packing *packing)
         if (packing->dtype == DEEP_DTYPE_I8)
             ((int8_t *)plain)[i] = (int8_t)number;
         else
-            ((uint16_t *)plain)[i] = deep__bf16_round((float)number / 128);
+            ((uint16_t *)plain)[i] = packing->dtype == DEEP_DTYPE_BF16 ? deep__bf16_round((float)number / 128)
+                                                                       : deep__f16_round((float)number / 128);
     }
 }
 

@@ -34,7 +34,7 @@ void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, i
 bool op_graph_open_packed(op_graph *g, const op_case *c, const deep_backend *backend, int32_t threads, int32_t isa);
 
 /*
- * The same with a kernel in BF16 or I8, packed when the backend packs; false when the case has no kernel. All numbers are
+ * The same with a kernel in BF16, F16 or I8, packed when the backend packs; false when the case has no kernel. All numbers are
  * few enough bits for every product to be exact in every type, so that backends round alike.
  */
 bool op_graph_open_narrow(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, int32_t threads,

@@ -237,6 +237,7 @@ END_TEST
 START_TEST(cuda_agrees_with_the_reference_on_kernels_of_halves)
 {
     compare_narrow(&op_cases[_i], gpu(), DEEP_DTYPE_BF16, 1, DEEP_ISA_AUTO);
+    compare_narrow(&op_cases[_i], gpu(), DEEP_DTYPE_F16, 1, DEEP_ISA_AUTO);
 }
 END_TEST
 

@@ -141,8 +141,8 @@ START_TEST(bf16_is_the_nearest_with_ties_to_even)
     static const float rounded[] = {1, -2.5f, 1, 1.015625f, INFINITY, 9.18355e-41f};
     uint16_t stored[6];
     float back[6];
-    deep__kernel_to_bf16(stored, exact, 6);
-    deep__kernel_from_bf16(back, stored, 6);
+    deep__kernel_to_halves(stored, exact, 6, DEEP_DTYPE_BF16);
+    deep__kernel_from_halves(back, stored, 6, DEEP_DTYPE_BF16);
     for (int i = 0; i < 5; ++i)
         ck_assert_float_eq(back[i], rounded[i]);
     ck_assert_float_eq_tol(back[5], rounded[5], 1e-44f);

@@ -34,7 +34,7 @@ _ROW = np.dtype([("class_index", np.int32), ("probability", np.float32)])  # dee
 class ModelInfo:
     """What a model is. `parameters` counts all values, `trainable_parameters` those that training changes,
     `multiply_adds` are those of one image; mean and std are per RGB channel on the scale 0..255; dtype is what
-    kernels are stored in, the smallest of them: "float32", "bf16" or "int8"."""
+    kernels are stored in, the smallest of them: "float32", "bf16", "fp16" or "int8"."""
 
     architecture: str
     input_size: int
@@ -393,8 +393,8 @@ class Model(Owner):
         so far. `progress` shows a line per epoch; None does so on a terminal and in a notebook.
 
         Options, as in deep_fit_options: seed, optimizer ("adam", "sgd", "rmsprop", "adamw"), schedule
-        ("step", "constant", "exponential", "cosine", "plateau"), dtype ("f32", or "bf16": activations in half
-        the memory), learning_rate, momentum, nesterov,
+        ("step", "constant", "exponential", "cosine", "plateau"), dtype ("f32", or "bf16" and, on GPUs, "f16":
+        activations in half the memory), learning_rate, momentum, nesterov,
         no_amsgrad, beta1, beta2, epsilon, weight_decay, l2, clip_norm, label_smoothing, backbone_rate,
         class_weights ("none", "balanced", "sqrt"), augment ("flip+rotate90", "flip", "none"), step_decay,
         step_milestones, decay_rate, decay_epochs, warmup_epochs, plateau_factor, plateau_patience,
@@ -422,15 +422,17 @@ class Model(Owner):
         images: int = 0,
         max_error: float = 0,
     ) -> Model:
-        """A copy whose kernels are stored in "bf16" or "int8": less memory, faster prediction, no training.
+        """A copy whose kernels are stored in "bf16", "fp16" or "int8": less memory, faster prediction, no training.
+
+        "fp16" is for GPUs (and "ref"), which keep what stands between layers in the kernels' type.
 
         "int8" needs `calibration` images like those to be classified, of which at most `images` (256) are used;
         their labels are not looked at. `method` chooses the ranges of the activations: "minmax", "percentile"
         (`percentile` percent of each channel's values, 99.99) or "entropy". A kernel whose outputs differ more
         than `max_error` (0.05) stays in bf16; metadata["quantization"] tells of each.
         """
-        if dtype not in ("bf16", "int8"):
-            raise ValueError(f"dtype is {dtype!r}, not one of 'bf16', 'int8'")
+        if dtype not in ("bf16", "fp16", "int8"):
+            raise ValueError(f"dtype is {dtype!r}, not one of 'bf16', 'fp16', 'int8'")
         data = None if calibration is None else as_dataset(calibration, self.context)
         options = fill(
             c.deep_quantize_options,
@@ -446,11 +448,9 @@ class Model(Owner):
             lambda: self._create(self.context, library.deep_model_quantize, self._live, ctypes.byref(options)),
         )
 
-    def session(
-        self, batch: int = 1, threads: int = 0, layers: bool = False, stream: int | None = None
-    ) -> Session:
+    def session(self, batch: int = 1, threads: int = 0, layers: bool = False) -> Session:
         """The model compiled for up to `batch` images at once."""
-        return Session(self, batch, threads, layers, stream)
+        return Session(self, batch, threads, layers)
 
     def trainer(self, **options: Any) -> Trainer:
         """Training one step at a time; the options are those of fit()."""
@@ -466,7 +466,7 @@ class Model(Owner):
         )
 
 
-_DTYPES = {int(c.Dtype.F32): "float32", int(c.Dtype.BF16): "bf16", int(c.Dtype.I8): "int8"}
+_DTYPES = {int(c.Dtype.F32): "float32", int(c.Dtype.BF16): "bf16", int(c.Dtype.I8): "int8", int(c.Dtype.F16): "fp16"}
 _NAMED: Mapping[str, Any] = {
     "head": c.Head,
     "preprocess": c.Preprocess,

@@ -14,6 +14,13 @@ typedef struct pair_arguments {
     float factor; /* of a, in scaled_add */
 } pair_arguments;
 
+/* x = x factor, a number that stands in the device's memory */
+typedef struct scale_arguments {
+    int64_t count;
+    const float *factor;
+    float *x;
+} scale_arguments;
+
 /* y = value, or x [columns] row after row; or w x scale [columns] */
 typedef struct rows_arguments {
     int64_t count;
@@ -72,6 +79,7 @@ KERNEL_FORMS_DECLARE(deep__kernel_relu, pair_arguments)
 KERNEL_FORMS_DECLARE(deep__kernel_relu_grad, pair_arguments)  /* a = dy where b = y is above 0 */
 KERNEL_FORMS_DECLARE(deep__kernel_scaled_add, pair_arguments) /* factor a + b */
 KERNEL_DECLARE(deep__kernel_convert, convert_arguments)
+KERNEL_DECLARE(deep__kernel_scale, scale_arguments)
 KERNEL_DECLARE(deep__kernel_rows, rows_arguments)
 KERNEL_DECLARE(deep__kernel_permute, permute_arguments)
 KERNEL_DECLARE(deep__kernel_dropout, dropout_arguments)

@@ -75,6 +75,17 @@ KERNEL_FUNCTION void convert(const convert_arguments *a, kernel_position at)
     values_store(a->to, p.first, v, p.count, a->to_storage);
 }
 
+KERNEL_FUNCTION void scale(const scale_arguments *a, kernel_position at)
+{
+    const flat_place p = flat_find(a->count, at, FLOAT_LANES);
+    float v[FLOAT_LANES] = {0};
+    lanes_load(v, a->x + p.first, p.count);
+    KERNEL_UNROLL
+    for (int i = 0; i < FLOAT_LANES; ++i)
+        v[i] *= *a->factor;
+    lanes_store(a->x + p.first, v, p.count);
+}
+
 KERNEL_FUNCTION void permute(const permute_arguments *a, kernel_position at)
 {
     const flat_place p = flat_find(a->count, at, FLOAT_LANES);
@@ -125,6 +136,7 @@ KERNEL_FORMS(deep__kernel_relu_grad, pair_arguments, relu_grad, FLOAT_LANES, HAL
 KERNEL_FORMS(deep__kernel_scaled_add, pair_arguments, scaled_add, FLOAT_LANES, HALF_LANES)
 KERNEL(deep__kernel_rows, rows_arguments, rows)
 KERNEL(deep__kernel_convert, convert_arguments, convert)
+KERNEL(deep__kernel_scale, scale_arguments, scale)
 KERNEL(deep__kernel_permute, permute_arguments, permute)
 KERNEL(deep__kernel_dropout, dropout_arguments, dropout)
 KERNEL(deep__kernel_fold, fold_arguments, fold)
