@@ -61,6 +61,7 @@ CASES = [
 FLOAT_TOLERANCE = 1e-3  # in the logarithm of a probability: float sums in another order through 40 layers
 LAYERS = 40
 ROUNDING = {
+    "fp16": 2 ** -12,  # 11 significant bits
     "bf16": 2 ** -9,  # root mean square error of a rounded number, relative to it: 8 significant bits
     "int8": 2 ** -6,  # of 256 levels over 12 to 14 standard deviations, relative to one of these
 }

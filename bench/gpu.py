@@ -3,7 +3,7 @@
 """libdeep beside PyTorch on a GPU, in turns: gpu.py --build BUILD [--torch INTERPRETER] [--only TEXT] [--json FILE] [--svg FILE]
 
 BUILD is a release build with -Dbenchmarks=true, or the folder `build` of what scripts/gpu-bundle.sh made. This interpreter needs
-NumPy, INTERPRETER (this one) PyTorch and timm: legacy_xception, channels_last, eager and compiled, AMP in bf16 or plain fp32
+NumPy, INTERPRETER (this one) PyTorch and timm: legacy_xception, channels_last, eager and compiled, AMP in bf16 or fp16, or plain fp32
 without TF32. Everybody takes the images from the host's memory in each run and brings the result back, as a program does;
 same weights and images, and answers are compared first (compare.py). Figures are minimum and median of at least twelve runs.
 Prints the rows, what a start costs, and the layers beside the device's own measured peaks. What is missing is said, and left
@@ -40,7 +40,8 @@ class Row:
 
 
 def rows(small):
-    """Inference at a batch of 1 and a large one, training of the two sizes that are used; the targets are for bf16."""
+    """Inference at a batch of 1 and a large one, training of the two sizes that are used; the targets are for bf16. fp16, whose
+    products are as fast, is measured where much is computed."""
     found = []
     for kind, size, batch, peer, speed, most_ms, memory in (
             ("infer", 299, 1, "torch-compiled", 1.5, 0.3, None), ("infer", 299, 256, "torch-compiled", 1.4, None, None),
@@ -48,6 +49,8 @@ def rows(small):
         size, batch = (71, min(batch, 2)) if small else (size, batch)
         found.append(Row(Case(kind, size, batch, "bf16", speed), peer, speed, most_ms, memory))
         found.append(Row(Case(kind, size, batch, "fp32", 0), peer, None))
+        if batch > 1 and size == (71 if small else 299):
+            found.append(Row(Case(kind, size, batch, "fp16", 0), peer, None))
     return found
 
 
@@ -236,11 +239,11 @@ def measure_peaks(bench):
     return None
 
 
-def measure_layers(bench, size, batch):
-    """Layers of the same kind together, the longest first, in fp32: the only type that can be profiled everywhere."""
+def measure_layers(bench, size, batch, dtype):
+    """Layers of the same kind together, the longest first."""
     bench.prepare(size, "fp32")
     told = json.loads(bench.tool("bench", f"{bench.folder}/same_{size}.safetensors", "--device", bench.options.device, "--json",
-                                 "-q", "--batch", batch, "--dtype", "fp32", "--threads", bench.options.threads))
+                                 "-q", "--batch", batch, "--dtype", dtype, "--threads", bench.options.threads))
     kinds = {}
     for step in told["steps"]:
         kind = kinds.setdefault((step["op"], step["shape"]), {"name": f"{step['layer']}: {step['op']} {step['shape']}", "count": 0,
@@ -257,10 +260,10 @@ def measure_layers(bench, size, batch):
     return sorted(kinds.values(), key=lambda kind: -kind["ms"])
 
 
-def tell_layers(kinds, peaks, size, batch):
-    print(f"\nlayers, fp32, {size} px, batch {batch}, of one image\n\n| layer | ms | GB/s | TFLOP/s | of the nearer peak |\n|---|---|---|---|---|")
+def tell_layers(kinds, peaks, size, batch, dtype):
+    print(f"\nlayers, {dtype}, {size} px, batch {batch}, of one image\n\n| layer | ms | GB/s | TFLOP/s | of the nearer peak |\n|---|---|---|---|---|")
     for kind in kinds:
-        near = max(kind["bandwidth"] / peaks["copy"], kind["rate"] / peaks["fp32"]) if peaks else None
+        near = max(kind["bandwidth"] / peaks["copy"], kind["rate"] / peaks[dtype]) if peaks else None
         others = f" and {kind['count'] - 1} alike" if kind["count"] > 1 else ""
         print(f"| {kind['name']}{others} | {kind['ms']:.3f} | {kind['bandwidth']:.0f} | {kind['rate']:.2f} | "
               f"{'-' if near is None else f'{100 * near:.0f} %'} |")
@@ -294,10 +297,11 @@ def run(bench):
     if not options.only or "start" in options.only:
         told["starts"] = measure_starts(bench, size)
     if not options.only or "layers" in options.only:
-        told["layers"] = measure_layers(bench, size, batch)
-        tell_layers(told["layers"], peaks, size, batch)
+        told["layers"] = {dtype: measure_layers(bench, size, batch, dtype) for dtype in ("bf16", "fp32")}
+        for dtype, kinds in told["layers"].items():
+            tell_layers(kinds, peaks, size, batch, dtype)
         if options.svg and peaks:
-            draw_layers(told["layers"], peaks, options.svg)
+            draw_layers(told["layers"]["bf16"], peaks, options.svg)
         elif options.svg:
             print(f"{options.svg} is not drawn: there are no peaks")
     if options.json:

@@ -52,7 +52,7 @@ def libdeep_train(job):
     _, model = libdeep_model(job)
     options = {"optimizer": "sgd", "momentum": 0.9} if job.optimizer == "sgd" else {"optimizer": "adam"}  # with amsgrad
     if job.dtype != "fp32":
-        options["dtype"] = job.dtype
+        options["dtype"] = {"fp16": "f16"}.get(job.dtype, job.dtype)
     trainer = model.trainer(batch=job.batch, learning_rate=RATE, **options)
     x, labels = inputs(job.size, job.batch), np.arange(job.batch, dtype=np.int32)
     return lambda: trainer.step(x, labels).loss
@@ -138,7 +138,8 @@ def torch_model(job):
 
 
 def torch_autocast(torch, job):
-    return torch.autocast("cuda" if job.device else "cpu", torch.bfloat16, enabled=job.dtype == "bf16")
+    half = torch.float16 if job.dtype == "fp16" else torch.bfloat16
+    return torch.autocast("cuda" if job.device else "cpu", half, enabled=job.dtype in ("bf16", "fp16"))
 
 
 def torch_infer(job, compiled=False):
@@ -166,13 +167,15 @@ def torch_train(job, compiled=False):
     labels = torch.arange(job.batch, device=job.device or None)
     optimizer = torch.optim.SGD(model.parameters(), lr=RATE, momentum=0.9) if job.optimizer == "sgd" else \
         torch.optim.Adam(model.parameters(), lr=RATE, amsgrad=True)
+    scaler = torch.amp.GradScaler("cuda" if job.device else "cpu", enabled=job.dtype == "fp16")
 
     def step():
         optimizer.zero_grad()
         with torch_autocast(torch, job):
             loss = torch.nn.functional.cross_entropy(network(x()), labels)
-        loss.backward()
-        optimizer.step()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         return float(loss.detach())
     return step
 
