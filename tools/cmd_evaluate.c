@@ -20,7 +20,8 @@ static const option_row rows[] = {
     {"part", 0, OPTION_CHOICE, NULL, "which part of a divided set (test.txt, else val.txt, else all)",
      offsetof(evaluate_settings, part), 0, 0, part_choices},
     DATA_ROWS(evaluate_settings),
-    {"batch", 0, OPTION_INT, "N", "images computed at once (16)", offsetof(evaluate_settings, batch), 1, 1024, NULL},
+    {"batch", 0, OPTION_INT, "N", "images computed at once (16), or auto: what the device has memory for",
+     offsetof(evaluate_settings, batch), 1, 1024, batch_choices},
     {"report", 0, OPTION_TEXT, "FILE", "also write an HTML report", offsetof(evaluate_settings, report), 0, 0, NULL},
     COMPUTE_ROWS(evaluate_settings),
     {"json", 0, OPTION_FLAG, NULL, "print one JSON object", offsetof(evaluate_settings, json), 0, 0, NULL},
@@ -50,9 +51,12 @@ static int print_metrics(const deep_metrics *metrics, const deep_classes *classe
 static int evaluate_matched(deep_context *context, const deep_model *model, const deep_dataset *dataset,
                             const evaluate_settings *settings)
 {
-    const deep_predict_options options = {DEEP_PREDICT_OPTIONS_INIT, .batch = (int32_t)settings->batch};
-    deep_metrics *metrics;
-    const deep_status status = deep_model_evaluate(model, dataset, &options, &metrics);
+    deep_predict_options options = {DEEP_PREDICT_OPTIONS_INIT};
+    deep_metrics *metrics = NULL;
+    int64_t batch;
+    deep_status status = choose_batch(&batch, settings->batch, model, NULL);
+    options.batch = (int32_t)batch;
+    if (status == DEEP_OK) status = deep_model_evaluate(model, dataset, &options, &metrics);
     if (status != DEEP_OK) return fail_with(status);
     int code = print_metrics(metrics, deep_dataset_classes(dataset), settings->json != 0);
     if (code == EXIT_OK && settings->report != NULL) {

@@ -22,7 +22,8 @@ typedef struct predict_settings {
 static const option_row rows[] = {
     {"top", 'k', OPTION_INT, "N", "classes to print for each image (5)", offsetof(predict_settings, top), 1, 65536,
      NULL},
-    {"batch", 0, OPTION_INT, "N", "images computed at once (8)", offsetof(predict_settings, batch), 1, MAX_BATCH, NULL},
+    {"batch", 0, OPTION_INT, "N", "images computed at once (8), or auto: what the device has memory for",
+     offsetof(predict_settings, batch), 1, MAX_BATCH, batch_choices},
     {"images", 0, OPTION_TEXT, "FOLDER", "root of the paths in a list (the list's folder)",
      offsetof(predict_settings, images), 0, 0, NULL},
     COMPUTE_ROWS(predict_settings),
@@ -179,12 +180,13 @@ static int predict(deep_context *context, char **arguments, int count, predict_s
         say_error("%s: names no image", arguments[1]);
         code = EXIT_DATASET;
     }
-    /* No room and no work for images that never come. */
-    if ((size_t)settings->batch > list.count) settings->batch = (int64_t)list.count;
     if (code == EXIT_OK) {
-        const deep_status status = deep_model_load(&model, context, arguments[0]);
+        deep_status status = deep_model_load(&model, context, arguments[0]);
+        if (status == DEEP_OK) status = choose_batch(&settings->batch, settings->batch, model, NULL);
         if (status != DEEP_OK) code = fail_with(status);
     }
+    /* No room and no work for images that never come. */
+    if ((size_t)settings->batch > list.count) settings->batch = (int64_t)list.count;
     if (code == EXIT_OK) code = predict_all(context, model, &list, settings);
     deep_model_free(model);
     image_list_free(&list);

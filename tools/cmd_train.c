@@ -13,7 +13,7 @@
 
 /* What a training holds; everything but the settings is freed at its end. */
 typedef struct training {
-    const train_settings *settings;
+    train_settings *settings;
     deep_context *context;
     train_data data;
     deep_model *model;
@@ -186,12 +186,28 @@ static int finish(training *t)
     return write_report(t);
 }
 
+/* More images than there are would be trained on in one step an epoch. */
+static int set_batch(training *t)
+{
+    const int64_t images = deep_dataset_size(t->data.train);
+    if (t->settings->batch != BATCH_AUTO) return EXIT_OK;
+    t->settings->batch = 0;
+    deep_fit_options options = train_fit_options(t->settings, NULL);
+    options.resume = 0; /* which would want a checkpoint's path */
+    const deep_status status = choose_batch(&t->settings->batch, BATCH_AUTO, t->model, &options);
+    if (status != DEEP_OK) return fail_with(status);
+    if (t->settings->batch > images) t->settings->batch = images;
+    say_note("--batch auto is %" PRId64 "; --resume wants it as a number", t->settings->batch);
+    return EXIT_OK;
+}
+
 static int prepare(training *t, const char *data)
 {
-    const int32_t batch = t->settings->batch > 0 ? (int32_t)t->settings->batch : 16;
     int code = train_run_check(t->settings->output);
     if (code == EXIT_OK) code = train_data_open(&t->data, t->context, data, t->settings);
     if (code == EXIT_OK) code = make_model(t);
+    if (code == EXIT_OK) code = set_batch(t);
+    const int32_t batch = t->settings->batch > 0 ? (int32_t)t->settings->batch : 16;
     if (code == EXIT_OK) code = train_run_check_space(t->settings->output, t->model, batch);
     if (code == EXIT_OK) code = train_run_open(&t->run, t->settings->output, &t->data, t->settings->resume != 0);
     return code;

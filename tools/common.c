@@ -13,6 +13,18 @@
 const option_choice bad_image_choices[] = {
     {"skip", DEEP_BAD_IMAGE_SKIP}, {"refuse", DEEP_BAD_IMAGE_REFUSE}, {"keep", DEEP_BAD_IMAGE_KEEP}, {0}};
 
+const option_choice batch_choices[] = {{"auto", BATCH_AUTO}, {0}};
+
+deep_status choose_batch(int64_t *batch, int64_t wanted, const deep_model *model, const deep_fit_options *training)
+{
+    int32_t largest;
+    *batch = wanted;
+    if (wanted != BATCH_AUTO) return DEEP_OK;
+    const deep_status status = deep_model_largest_batch(model, training, &largest);
+    if (status == DEEP_OK) *batch = largest;
+    return status;
+}
+
 deep_status open_context(deep_context **context, const compute_settings *settings)
 {
     const deep_context_options options = {DEEP_CONTEXT_OPTIONS_INIT, .log = log_to_stderr, .device = settings->device,

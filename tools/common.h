@@ -24,6 +24,13 @@ typedef struct data_settings {
 
 extern const option_choice bad_image_choices[];
 
+/* Words for --batch beside a number. */
+enum { BATCH_AUTO = -1 };
+extern const option_choice batch_choices[];
+
+/* The batch to use for `wanted`, which may be BATCH_AUTO; `training` as deep_model_largest_batch() has it. */
+deep_status choose_batch(int64_t *batch, int64_t wanted, const deep_model *model, const deep_fit_options *training);
+
 #define COMPUTE_ROWS(settings)                                                                                         \
     {"device", 0, OPTION_TEXT, "NAME", "auto, cuda, cuda:1, cpu or ref (auto)", offsetof(settings, compute.device),    \
      0,        0, NULL},                                                                                               \

@@ -58,6 +58,11 @@ static int print_help(const command_help *help, const option_row *rows)
 static bool read_int(const option_row *row, const char *text, void *place)
 {
     char *end;
+    for (const option_choice *word = row->choices; word != NULL && word->name != NULL; ++word)
+        if (strcmp(word->name, text) == 0) {
+            *(int64_t *)place = word->value;
+            return true;
+        }
     errno = 0;
     const long long value = strtoll(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || (double)value < row->low || (double)value > row->high) {

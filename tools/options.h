@@ -9,7 +9,7 @@
 typedef enum option_type {
     OPTION_FLAG,   /* int32_t, becomes 1 */
     OPTION_TEXT,   /* const char * */
-    OPTION_INT,    /* int64_t between low and high */
+    OPTION_INT,    /* int64_t between low and high, or the value of a word of `choices`, where there are */
     OPTION_REAL,   /* double between low and high */
     OPTION_CHOICE, /* int32_t, the value of one of `choices` */
 } option_type;

@@ -64,7 +64,8 @@ static const option_row rows[] = {
     {"freeze-backbone", 0, OPTION_FLAG, NULL, "train the head alone", AT(freeze_backbone), 0, 0, NULL},
 
     {"epochs", 0, OPTION_INT, "N", "(15)", AT(epochs), 1, 1000000, NULL},
-    {"batch", 0, OPTION_INT, "N", "images in a step (16)", AT(batch), 1, 1024, NULL},
+    {"batch", 0, OPTION_INT, "N", "images in a step (16), or auto: what the device has memory for", AT(batch), 1, 1024,
+     batch_choices},
     {"lr", 0, OPTION_REAL, "RATE", "learning rate (0.001; sgd 0.01)", AT(learning_rate), 1e-12, 1000, NULL},
     {"optimizer", 0, OPTION_CHOICE, NULL, "(adam, with amsgrad)", AT(optimizer), 0, 0, optimizers},
     {"schedule", 0, OPTION_CHOICE, NULL, "of the learning rate (step)", AT(schedule), 0, 0, schedules},

@@ -252,6 +252,17 @@ DEEP_API deep_status deep_trainer_save(const deep_trainer *trainer, const char *
  */
 DEEP_API deep_status deep_trainer_load(deep_trainer *trainer, const char *path);
 
+/**
+ * A batch for those who have no wish: the largest that fits the free memory of the device that computes the model, at most 256;
+ * in the host's memory 16 for training and 8 for inference.
+ *
+ * @param      training Of the training that is meant, its batch ignored; NULL = inference.
+ * @param[out] batch    1 when not even one fits: using it will tell.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_UNSUPPORTED. Needs the model shared. Since 0.1.
+ */
+DEEP_API deep_status deep_model_largest_batch(const deep_model *model, const deep_fit_options *training,
+                                              int32_t *batch);
+
 #ifdef __cplusplus
 }
 #endif

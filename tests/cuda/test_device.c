@@ -370,6 +370,48 @@ START_TEST(too_little_memory_says_which_batch_would_fit)
 }
 END_TEST
 
+START_TEST(the_largest_batch_fits_and_twice_as_many_do_not)
+{
+    int32_t batch = 0;
+    setenv("FAKE_GPU_BYTES", "20000000", 1);
+    deep_context *context = open_context("cuda"), *host = open_context("ref");
+    deep_model *model = new_model(context), *on_host = new_model(host);
+    assert_ok(deep_model_largest_batch(model, &adam, &batch));
+    ck_assert_int_gt(batch, 1);
+    ck_assert(fits(model, batch));
+    ck_assert(!fits(model, 2 * batch));
+    assert_ok(deep_model_largest_batch(model, NULL, &batch));
+    deep_session *session;
+    deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .batch = batch};
+    assert_ok(deep_session_create(&session, model, &options));
+    deep_session_free(session);
+    options.batch = 2 * batch;
+    assert_status(deep_session_create(&session, model, &options), DEEP_ERROR_OUT_OF_MEMORY);
+    assert_ok(deep_model_largest_batch(on_host, &adam, &batch));
+    ck_assert_int_eq(batch, 16);
+    assert_ok(deep_model_largest_batch(on_host, NULL, &batch));
+    ck_assert_int_eq(batch, 8);
+    deep_model_free(on_host);
+    deep_model_free(model);
+    deep_context_free(host);
+    deep_context_free(context);
+    setenv("FAKE_GPU_BYTES", "80000000000", 1);
+    context = open_context("cuda");
+    model = new_model(context);
+    assert_ok(deep_model_largest_batch(model, NULL, &batch));
+    ck_assert_int_eq(batch, 256);
+    deep_model_free(model);
+    deep_context_free(context);
+    setenv("FAKE_GPU_BYTES", "3000000", 1);
+    context = open_context("cuda");
+    model = new_model(context);
+    assert_ok(deep_model_largest_batch(model, &adam, &batch));
+    ck_assert_int_eq(batch, 1);
+    deep_model_free(model);
+    deep_context_free(context);
+}
+END_TEST
+
 START_TEST(devices_are_counted_from_0)
 {
     deep_context *context;
@@ -513,6 +555,8 @@ Suite *test_suite(void)
     tcase_add_loop_test(tests, a_gradient_that_fits_no_factor_diverges, 0, 2);
     tcase_add_test(tests, a_checkpoint_keeps_the_factor);
     if (deep__backend_cpu() != NULL) tcase_add_test(tests, the_processor_refuses_half_precision);
+    tcase_add_test(stand_in, a_session_takes_the_hosts_stream);
+    tcase_add_test(stand_in, the_largest_batch_fits_and_twice_as_many_do_not);
     tcase_add_test(stand_in, devices_are_counted_from_0);
     tcase_add_test(tests, auto_takes_the_device_when_there_is_one);
     tcase_add_test(stand_in, auto_computes_beside_what_the_device_lacks);

@@ -273,3 +273,10 @@ def test_an_object_in_a_cycle_with_its_context_is_freed_in_order():
     del context, model
     gc.collect()
     assert [handle() for handle in handles] == [None, None, None]
+
+
+def test_the_largest_batch_is_a_default_on_the_processor(model):
+    with pytest.raises(TypeError, match="options are those of a training"):
+        model.largest_batch(optimizer="sgd")
+    if not model.device.startswith("cuda"):
+        assert (model.largest_batch(), model.largest_batch(training=True, optimizer="sgd")) == (8, 16)

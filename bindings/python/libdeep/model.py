@@ -320,6 +320,18 @@ class Model(Owner):
         check(library.deep_model_memory_estimate(self._live, batch, bool(training), ctypes.byref(estimate)))
         return Memory(estimate.weights, estimate.activations, estimate.optimizer, estimate.total)
 
+    def largest_batch(self, training: bool = False, **options: Any) -> int:
+        """The largest batch that the device has memory for, at most 256; on the processor 8, and 16 for training.
+
+        `options` of the training are those of fit().
+        """
+        if options and not training:
+            raise TypeError("options are those of a training")
+        batch = ctypes.c_int32()
+        wanted = ctypes.byref(fill(c.deep_fit_options, **options)) if training else None
+        check(library.deep_model_largest_batch(self._live, wanted, ctypes.byref(batch)))
+        return batch.value
+
     def _predict(self, images: Any, top: int, batch: int) -> npt.NDArray[Any]:
         """Rows of `top` (class_index, probability), decoding some images at a time."""
         options = fill(c.deep_predict_options, batch=batch)
