@@ -21,6 +21,12 @@ typedef struct deep_session_options {
     int32_t threads;    /**< Threads that compute; 0 = the context's. */
     int32_t layers;     /**< 1 = keep every layer's output, at the cost of memory and fusion. */
     int32_t profile;    /**< 1 = measure what each step costs, for deep_session_step_info(). */
+    /**
+     * On a GPU: the caller's stream (cudaStream_t) to compute in, of the context's device, which outlives the session; NULL = a stream
+     * of the session's own. deep_session_run() comes behind what is queued there, and returns when its results have been copied. The
+     * default stream has the handle cudaStreamLegacy.
+     */
+    void *stream;
 } deep_session_options;
 
 #define DEEP_SESSION_OPTIONS_INIT .struct_size = sizeof(deep_session_options)

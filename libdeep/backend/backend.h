@@ -24,7 +24,10 @@ typedef struct deep_host {
 /* A compiled graph. It owns no tensor memory. One thread at a time. */
 typedef struct deep_plan deep_plan;
 
-/* A device with memory of its own that is open: its memory, its queue of work. Any thread. */
+/*
+ * A queue of work on a device with memory of its own; those of one device that came from the same open() share its memory. Any
+ * thread, but while one waits for what is queued the others do.
+ */
 typedef struct deep_accelerator deep_accelerator;
 
 typedef struct deep_plan_options {
@@ -37,8 +40,8 @@ typedef struct deep_plan_options {
 } deep_plan_options;
 
 /*
- * Devices with memory of their own. Work is queued: a plan runs when what was queued before it is done, `download` waits.
- * Addresses of such memory mean nothing to the host.
+ * Devices with memory of their own. Work is queued: a plan runs when what was queued before it in the same queue is done,
+ * `download` waits. Queues do not wait for each other. Addresses of such memory mean nothing to the host.
  */
 typedef struct deep_accelerators {
     size_t struct_size;
@@ -63,6 +66,15 @@ typedef struct deep_accelerators {
 
     /* Waits for everything queued, and tells what went wrong in it. */
     deep_status (*sync)(deep_accelerator *accelerator);
+
+    /*
+     * Another queue: one of its own, or `stream`, the host's (NULL = none). Nothing of it belongs to `of`, which must be closed after
+     * it.
+     */
+    deep_status (*branch)(deep_accelerator **out, deep_accelerator *of, void *stream);
+
+    /* Waits for all queues of the device. */
+    deep_status (*sync_device)(deep_accelerator *accelerator);
 } deep_accelerators;
 
 /* A kernel [inner, columns] that is packed: 1x1 ones in F32, all but depthwise ones in BF16 and I8. */

@@ -40,18 +40,24 @@ void deep__device_free(const deep_context *context, void *memory)
         context->backend->accelerators->free(context->accelerator, memory);
 }
 
-deep_status deep__upload(const deep_context *context, void *to, const void *from, size_t bytes)
+static deep_accelerator *queue_or_own(const deep_context *context, deep_accelerator *queue)
+{
+    return queue != NULL ? queue : context->accelerator;
+}
+
+deep_status deep__upload(const deep_context *context, deep_accelerator *queue, void *to, const void *from, size_t bytes)
 {
     if (!deep__computes_in_host_memory(context))
-        return context->backend->accelerators->upload(context->accelerator, to, from, bytes);
+        return context->backend->accelerators->upload(queue_or_own(context, queue), to, from, bytes);
     if (to != from) memcpy(to, from, bytes);
     return DEEP_OK;
 }
 
-deep_status deep__download(const deep_context *context, void *to, const void *from, size_t bytes)
+deep_status deep__download(const deep_context *context, deep_accelerator *queue, void *to, const void *from,
+                           size_t bytes)
 {
     if (!deep__computes_in_host_memory(context))
-        return context->backend->accelerators->download(context->accelerator, to, from, bytes);
+        return context->backend->accelerators->download(queue_or_own(context, queue), to, from, bytes);
     if (to != from) memcpy(to, from, bytes);
     return DEEP_OK;
 }
@@ -69,6 +75,15 @@ void deep__mirror_free(deep_mirror *mirror)
     *mirror = (deep_mirror){0};
 }
 
+/* Queues may still read what is overwritten, and read what is new as soon as they are told the address. */
+static deep_status upload_mirror(deep_mirror *mirror)
+{
+    const deep_context *context = mirror->context;
+    DEEP_TRY(context->backend->accelerators->sync_device(context->accelerator));
+    DEEP_TRY(deep__upload(context, NULL, mirror->device, mirror->host, mirror->bytes));
+    return context->backend->accelerators->sync(context->accelerator);
+}
+
 deep_status deep__mirror_for_device(deep_mirror *mirror, void **address)
 {
     *address = mirror->host;
@@ -76,8 +91,7 @@ deep_status deep__mirror_for_device(deep_mirror *mirror, void **address)
     if (mirror->device == NULL)
         DEEP_TRY(deep__device_alloc(&mirror->device, mirror->context, mirror->bytes,
                                     "weights, gradients or slots on the device"));
-    if (mirror->state == DEEP_HOST_NEWER)
-        DEEP_TRY(deep__upload(mirror->context, mirror->device, mirror->host, mirror->bytes));
+    if (mirror->state == DEEP_HOST_NEWER) DEEP_TRY(upload_mirror(mirror));
     if (mirror->state == DEEP_HOST_NEWER) mirror->state = DEEP_ALIKE;
     *address = mirror->device;
     return DEEP_OK;
@@ -86,7 +100,9 @@ deep_status deep__mirror_for_device(deep_mirror *mirror, void **address)
 deep_status deep__mirror_for_host(deep_mirror *mirror)
 {
     if (mirror->state != DEEP_DEVICE_NEWER) return DEEP_OK;
-    DEEP_TRY(deep__download(mirror->context, mirror->host, mirror->device, mirror->bytes));
+    const deep_context *context = mirror->context;
+    DEEP_TRY(context->backend->accelerators->sync_device(context->accelerator));
+    DEEP_TRY(deep__download(context, NULL, mirror->host, mirror->device, mirror->bytes));
     mirror->state = DEEP_ALIKE;
     return DEEP_OK;
 }

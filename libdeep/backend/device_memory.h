@@ -25,13 +25,21 @@ bool deep__context_supports(const deep_context *context, const deep_graph *graph
 deep_status deep__device_alloc(void **out, const deep_context *context, size_t bytes, const char *what);
 void deep__device_free(const deep_context *context, void *memory);
 
-/* From the host's memory to the device's, and back. */
-deep_status deep__upload(const deep_context *context, void *to, const void *from, size_t bytes);
-deep_status deep__download(const deep_context *context, void *to, const void *from, size_t bytes);
+/*
+ * From the host's memory to the device's, and back, in `queue`: NULL is the context's own, where nothing computes, and the host's
+ * memory.
+ */
+deep_status deep__upload(const deep_context *context, deep_accelerator *queue, void *to, const void *from,
+                         size_t bytes);
+deep_status deep__download(const deep_context *context, deep_accelerator *queue, void *to, const void *from,
+                           size_t bytes);
 
 /* ---- values that host and device both change ---- */
 
-/* Of the host's memory, which belongs to somebody else, and its copy on the device. One thread at a time. */
+/*
+ * Of the host's memory, which belongs to somebody else, and its copy on the device. Copies wait for all queues before and after.
+ * One thread at a time.
+ */
 typedef struct deep_mirror {
     const deep_context *context;
     void *host;

@@ -105,13 +105,19 @@ void deep__accelerator_leave(deep_accelerator *gpu, int32_t before)
     pthread_mutex_unlock(&gpu->lock);
 }
 
+static deep_status open_stream(deep_accelerator *gpu)
+{
+    if (gpu->is_hosts_stream) return DEEP_OK;
+    return deep__gpu_check(&gpu->host, cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking), "a stream");
+}
+
 static deep_status open_libraries(deep_accelerator *gpu)
 {
     int32_t before;
     DEEP_TRY(deep__accelerator_enter(gpu, &before));
-    deep_status status =
-        deep__gpu_check(&gpu->host, cudaStreamCreateWithFlags(&gpu->stream, cudaStreamNonBlocking), "a stream");
-    if (status == DEEP_OK) status = deep__gpu_check_lt(gpu, gpu->lt.Create(&gpu->lt_handle), "starting");
+    deep_status status = open_stream(gpu);
+    if (status == DEEP_OK && gpu->first == NULL)
+        status = deep__gpu_check_lt(gpu, gpu->lt.Create(&gpu->lt_handle), "starting");
     if (status == DEEP_OK) status = deep__gpu_check_dnn(gpu, gpu->dnn.Create(&gpu->dnn_handle), "starting");
     if (status == DEEP_OK)
         status = deep__gpu_check_dnn(gpu, gpu->dnn.SetStream(gpu->dnn_handle, gpu->stream), "its stream");
@@ -119,39 +125,88 @@ static deep_status open_libraries(deep_accelerator *gpu)
     return status;
 }
 
-static void close_device(deep_accelerator *gpu)
+static void close_stream(deep_accelerator *gpu)
+{
+    const bool has_stream = gpu->stream != NULL || gpu->is_hosts_stream;
+    int32_t before;
+    if (deep__accelerator_enter(gpu, &before) != DEEP_OK) return;
+    if (has_stream) cudaStreamSynchronize(gpu->stream);
+    if (gpu->dnn_handle != NULL) gpu->dnn.Destroy(gpu->dnn_handle);
+    if (gpu->lt_handle != NULL && gpu->first == NULL) gpu->lt.Destroy(gpu->lt_handle);
+    if (has_stream && !gpu->is_hosts_stream) cudaStreamDestroy(gpu->stream);
+    deep__accelerator_leave(gpu, before);
+}
+
+static void free_queue(deep_accelerator *gpu)
 {
     const deep_host host = gpu->host;
-    int32_t before;
-    if (deep__accelerator_enter(gpu, &before) == DEEP_OK) {
-        if (gpu->stream != NULL) cudaStreamSynchronize(gpu->stream);
-        if (gpu->dnn_handle != NULL) gpu->dnn.Destroy(gpu->dnn_handle);
-        if (gpu->lt_handle != NULL) gpu->lt.Destroy(gpu->lt_handle);
-        if (gpu->stream != NULL) cudaStreamDestroy(gpu->stream);
-        deep__accelerator_leave(gpu, before);
-    }
+    pthread_mutex_destroy(&gpu->branches_lock);
     pthread_mutex_destroy(&gpu->lock);
     host.free(host.user, gpu);
 }
 
-static deep_status open_device(deep_accelerator **out, int32_t index, const deep_host *host)
+static void close_queue(deep_accelerator *gpu)
 {
-    char reason[256] = "a mutex cannot be made";
-    *out = NULL;
-    deep_accelerator *gpu = host->alloc(host->user, sizeof *gpu);
-    if (gpu == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
-    *gpu = (deep_accelerator){.host = *host, .index = index};
-    if (!deep__gpu_find_functions(&gpu->lt, &gpu->dnn, reason, sizeof reason) ||
-        pthread_mutex_init(&gpu->lock, NULL) != 0) {
-        host->free(host->user, gpu);
-        return host->fail(host->user, DEEP_ERROR_DEVICE, reason);
+    deep_accelerator *first = gpu->first;
+    if (first != NULL) {
+        pthread_mutex_lock(&first->branches_lock);
+        deep_accelerator **at = &first->branches;
+        while (*at != gpu)
+            at = &(*at)->next;
+        *at = gpu->next;
+        pthread_mutex_unlock(&first->branches_lock);
     }
+    close_stream(gpu);
+    free_queue(gpu);
+}
+
+/* What `as` says, with locks, a stream and handles of its own. */
+static deep_status open_queue(deep_accelerator **out, const deep_accelerator *as)
+{
+    const deep_host host = as->host;
+    *out = NULL;
+    deep_accelerator *gpu = host.alloc(host.user, sizeof *gpu);
+    if (gpu == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
+    *gpu = *as;
+    pthread_mutex_init(&gpu->lock, NULL); /* of the default kind, which cannot fail */
+    pthread_mutex_init(&gpu->branches_lock, NULL);
     const deep_status status = open_libraries(gpu);
     if (status != DEEP_OK) {
-        close_device(gpu);
+        close_stream(gpu);
+        free_queue(gpu);
         return status;
     }
     *out = gpu;
+    return DEEP_OK;
+}
+
+static deep_status open_device(deep_accelerator **out, int32_t index, const deep_host *host)
+{
+    char reason[256];
+    deep_accelerator first = {.host = *host, .index = index};
+    *out = NULL;
+    if (!deep__gpu_find_functions(&first.lt, &first.dnn, reason, sizeof reason))
+        return host->fail(host->user, DEEP_ERROR_DEVICE, reason);
+    return open_queue(out, &first);
+}
+
+/* cuBLASLt's handle is every thread's; cuDNN's is bound to a stream, so each queue has its own. */
+static deep_status branch(deep_accelerator **out, deep_accelerator *of, void *stream)
+{
+    deep_accelerator *first = of->first == NULL ? of : of->first;
+    const deep_accelerator next = {.host = first->host,
+                                   .index = first->index,
+                                   .is_hosts_stream = stream != NULL,
+                                   .first = first,
+                                   .stream = stream,
+                                   .lt = first->lt,
+                                   .lt_handle = first->lt_handle,
+                                   .dnn = first->dnn};
+    DEEP_TRY(open_queue(out, &next));
+    pthread_mutex_lock(&first->branches_lock);
+    (*out)->next = first->branches;
+    first->branches = *out;
+    pthread_mutex_unlock(&first->branches_lock);
     return DEEP_OK;
 }
 
@@ -231,6 +286,18 @@ static deep_status sync(deep_accelerator *gpu)
     return deep__gpu_check(&gpu->host, error, "computing");
 }
 
+/* One stream after the other, each under its lock: nothing may wait for the device while one of them is being recorded. */
+static deep_status sync_device(deep_accelerator *gpu)
+{
+    deep_accelerator *first = gpu->first == NULL ? gpu : gpu->first;
+    deep_status status = sync(first);
+    pthread_mutex_lock(&first->branches_lock);
+    for (deep_accelerator *next = first->branches; next != NULL && status == DEEP_OK; next = next->next)
+        status = sync(next);
+    pthread_mutex_unlock(&first->branches_lock);
+    return status;
+}
+
 /* ---- for the ops ---- */
 
 const deep_host *deep__accelerator_host(const deep_accelerator *gpu)
@@ -253,7 +320,7 @@ const deep_accelerators deep__cuda_accelerators = {
     count,
     describe,
     open_device,
-    close_device,
+    close_queue,
     alloc,
     release,
     free_bytes,
@@ -261,4 +328,6 @@ const deep_accelerators deep__cuda_accelerators = {
     download,
     clear,
     sync,
+    branch,
+    sync_device,
 };

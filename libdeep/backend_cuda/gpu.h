@@ -25,6 +25,11 @@ struct deep_accelerator {
     deep_host host;
     pthread_mutex_t lock; /* whoever queues work; cuDNN's handle is one thread's at a time */
     int32_t index;
+    bool is_hosts_stream;          /* and not to be destroyed */
+    deep_accelerator *first;       /* that this one branched from, whose cuBLASLt handle it uses; NULL = none */
+    pthread_mutex_t branches_lock; /* of a first one, taken before any `lock`, with what follows */
+    deep_accelerator *branches;
+    deep_accelerator *next; /* in the list of branches */
     cudaStream_t stream;
     cublaslt_functions lt;
     cublasLtHandle_t lt_handle;

@@ -82,7 +82,7 @@ static deep_status compile(deep_calibration *calibration)
     const deep_model *model = calibration->model;
     deep_program *program = &calibration->program;
     DEEP_TRY(deep__program_build(program, model, calibration->batch, DEEP_MODE_INFER));
-    DEEP_TRY(deep__program_compile(program, model->context->threads, false));
+    DEEP_TRY(deep__program_compile(program, NULL, model->context->threads, false));
     DEEP_TRY(find_sites(calibration));
     return deep__workspace_reserve(&calibration->workspace, program, calibration->batch);
 }

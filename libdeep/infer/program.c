@@ -39,6 +39,13 @@ deep_status deep__workspace_reserve(deep_workspace *workspace, const deep_progra
     return suggest_batch(workspace, arena + scratch, batch);
 }
 
+deep_status deep__workspace_open(deep_workspace *workspace, const deep_context *context, void *stream)
+{
+    *workspace = (deep_workspace){.context = context};
+    if (deep__computes_in_host_memory(context)) return DEEP_OK;
+    return context->backend->accelerators->branch(&workspace->queue, context->accelerator, stream);
+}
+
 void deep__workspace_free(deep_workspace *workspace)
 {
     if (workspace->context == NULL) return;
@@ -46,6 +53,7 @@ void deep__workspace_free(deep_workspace *workspace)
     deep__device_free(workspace->context, workspace->scratch);
     for (int32_t i = 0; i < DEEP_GRAPH_INPUTS; ++i)
         deep__device_free(workspace->context, workspace->inputs[i]);
+    if (workspace->queue != NULL) workspace->context->backend->accelerators->close(workspace->queue);
     *workspace = (deep_workspace){0};
 }
 
@@ -56,12 +64,17 @@ deep_status deep__program_build(deep_program *program, const deep_model *model, 
     return deep__network_build(&program->net, &program->graph, &model->arch, batch, mode, model->frozen);
 }
 
-deep_status deep__program_compile(deep_program *program, int32_t threads, bool packed)
+deep_status deep__program_compile(deep_program *program, deep_accelerator *queue, int32_t threads, bool packed)
 {
     deep_context *context = program->context;
     const deep_host host = deep__host(context);
-    const deep_plan_options options = {sizeof options,         threads, context->isa, packed, context->accelerator,
-                                       context->plain_launches};
+    const deep_plan_options options = {.struct_size = sizeof options,
+                                       .threads = threads,
+                                       .isa = context->isa,
+                                       .packed = packed,
+                                       .accelerator = queue != NULL ? queue : context->accelerator,
+                                       .plain = context->plain_launches};
+    program->queue = options.accelerator;
     DEEP_TRY(deep__note_computation());
     DEEP_TRY(deep__memory_plan(&program->graph));
     return context->backend->plan_create(&program->plan, &program->scratch_bytes, &program->graph, &options, &host);
@@ -94,20 +107,20 @@ deep_status deep__workspace_bind(deep_workspace *workspace, void *base[DEEP_SEGM
     if (deep__computes_in_host_memory(workspace->context)) return DEEP_OK;
     DEEP_TRY(grow(workspace->context, &workspace->inputs[input], &workspace->input_bytes[input], bytes, "an input"));
     base[DEEP_SEGMENT_INPUT + input] = workspace->inputs[input];
-    return deep__upload(workspace->context, workspace->inputs[input], values, bytes);
+    return deep__upload(workspace->context, workspace->queue, workspace->inputs[input], values, bytes);
 }
 
 deep_status deep__program_read(const deep_program *program, const deep_workspace *workspace, deep_value value, void *to,
                                size_t bytes)
 {
-    return deep__download(program->context, to, deep__program_value(program, workspace, value), bytes);
+    return deep__download(program->context, program->queue, to, deep__program_value(program, workspace, value), bytes);
 }
 
 deep_status deep__program_wait(const deep_program *program)
 {
     const deep_context *context = program->context;
     if (deep__computes_in_host_memory(context)) return DEEP_OK;
-    return context->backend->accelerators->sync(context->accelerator);
+    return context->backend->accelerators->sync(program->queue);
 }
 
 void *deep__program_value(const deep_program *program, const deep_workspace *workspace, deep_value value)

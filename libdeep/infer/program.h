@@ -14,6 +14,7 @@
 /* Memory for intermediates and scratch, as large as the largest program that was added. */
 typedef struct deep_workspace {
     const deep_context *context;
+    deep_accelerator *queue; /* that programs in it run in; NULL = plans compute in the host's memory */
     void *arena;
     void *scratch;
     size_t arena_bytes;
@@ -22,6 +23,8 @@ typedef struct deep_workspace {
     size_t input_bytes[DEEP_GRAPH_INPUTS];
 } deep_workspace;
 
+/* An empty one, with a queue of its own on a device: `stream` of the host, or NULL. Free it also after a failure. */
+deep_status deep__workspace_open(deep_workspace *workspace, const deep_context *context, void *stream);
 void deep__workspace_free(deep_workspace *workspace);
 
 typedef struct deep_program {
@@ -29,14 +32,18 @@ typedef struct deep_program {
     deep_graph graph;
     deep_network net;
     deep_plan *plan;
+    deep_accelerator *queue;
     size_t scratch_bytes;
 } deep_program;
 
 /* Clears, and builds the model's network for `batch` images: program->graph and ->net, for the caller to add to. */
 deep_status deep__program_build(deep_program *program, const deep_model *model, int32_t batch, enum deep_mode mode);
 
-/* Places the intermediates and compiles for the context's device; `packed`: for weights in the layout of sessions. */
-deep_status deep__program_compile(deep_program *program, int32_t threads, bool packed);
+/*
+ * Places the intermediates and compiles for the context's device, to run in `queue` (of the workspace; NULL = the context's own);
+ * `packed`: for weights in the layout of sessions.
+ */
+deep_status deep__program_compile(deep_program *program, deep_accelerator *queue, int32_t threads, bool packed);
 
 /*
  * Grows the workspace to what the program needs; what it held is lost. Where a device has too little memory for it, the

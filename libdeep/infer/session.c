@@ -45,7 +45,7 @@ deep_status deep__session_program(deep_program *program, deep_value *probabiliti
         graph->values[program->net.layers[i].value].keep = true;
     if (!shape.layers) DEEP_TRY(fuse(graph, shape.packed, model->context->backend->joins));
     DEEP_TRY(store(graph, model));
-    return deep__program_compile(program, shape.threads, shape.packed);
+    return deep__program_compile(program, shape.queue, shape.threads, shape.packed);
 }
 
 /* Values of one preprocessed image. */
@@ -73,8 +73,8 @@ static deep_status set_up(deep_session *session, deep_session_shape shape)
     const int32_t together = shape.layers ? shape.batch : deep__session_images_a_run(session->model, shape.batch);
     const size_t runs = (size_t)((shape.batch + together - 1) / together);
     session->images_a_run = shape.batch = together;
+    shape.queue = session->workspace->queue;
     DEEP_TRY(deep__session_program(&session->program, &session->probabilities, session->model, shape));
-    session->own_workspace.context = session->model->context;
     DEEP_TRY(deep__workspace_reserve(session->workspace, &session->program, together));
     if (shape.profile)
         DEEP_TRY(deep__alloc_zero(&session->step_times, allocator, (size_t)session->program.graph.node_count,
@@ -98,6 +98,8 @@ deep_status deep__session_create(deep_session **out, const deep_model *model, de
     session->holds_model = status == DEEP_OK && workspace == NULL;
     if (status == DEEP_OK && workspace == NULL) status = deep__model_pack(model);
     shape.packed = workspace == NULL && deep__model_can_pack(model);
+    if (status == DEEP_OK && workspace == NULL)
+        status = deep__workspace_open(&session->own_workspace, model->context, shape.stream);
     if (status == DEEP_OK) status = set_up(session, shape);
     if (status != DEEP_OK) {
         deep_session_free(session);
@@ -120,7 +122,10 @@ deep_status deep_session_create(deep_session **out, const deep_model *model, con
                  options.threads, MAX_THREADS);
     DEEP_REQUIRE(options.layers == 0 || options.layers == 1, "layers is %" PRId32 ", not 0 or 1", options.layers);
     DEEP_REQUIRE(options.profile == 0 || options.profile == 1, "profile is %" PRId32 ", not 0 or 1", options.profile);
+    DEEP_REQUIRE(options.stream == NULL || !deep__computes_in_host_memory(model->context),
+                 "a stream is given, but device \"%s\" has none", deep_model_device(model));
     const deep_session_shape shape = {
+        .stream = options.stream,
         .batch = options.batch == 0 ? 1 : options.batch,
         .threads = options.threads == 0 ? model->context->threads : options.threads,
         .layers = options.layers == 1,

@@ -33,6 +33,8 @@ typedef struct deep_session_shape {
     bool layers; /* keep every layer's output, without fusion */
     bool packed; /* weights are in the layout of model/layout.h */
     bool profile;
+    void *stream;            /* of the host, for a session with a workspace of its own; NULL = none */
+    deep_accelerator *queue; /* of the workspace; NULL = the context's own */
 } deep_session_shape;
 
 /*

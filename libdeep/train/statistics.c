@@ -50,7 +50,7 @@ static deep_status compile(deep_statistics *s, int32_t batch)
         graph->values[program->net.norms[i].mean].keep = graph->values[program->net.norms[i].variance].keep = true;
     DEEP_TRY(deep__pass_fuse_relu(graph));
     DEEP_TRY(deep__pass_fuse_training(graph));
-    DEEP_TRY(deep__program_compile(program, s->trainer->model->context->threads, false));
+    DEEP_TRY(deep__program_compile(program, s->trainer->workspace.queue, s->trainer->model->context->threads, false));
     return deep__workspace_reserve(&s->trainer->workspace, program, batch);
 }
 

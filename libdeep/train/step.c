@@ -177,7 +177,7 @@ deep_status deep__step_graph(deep_step_program *p, const deep_trainer *trainer)
 deep_status deep__step_build(deep_step_program *p, const deep_trainer *trainer)
 {
     DEEP_TRY(deep__step_graph(p, trainer));
-    return deep__program_compile(&p->program, trainer->model->context->threads, false);
+    return deep__program_compile(&p->program, trainer->workspace.queue, trainer->model->context->threads, false);
 }
 
 deep_status deep__step_program(deep_step_program **out, deep_trainer *trainer, int32_t batch)

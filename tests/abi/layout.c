@@ -263,7 +263,8 @@ _Static_assert(offsetof(deep_session_options, batch) == 8, "ABI");
 _Static_assert(offsetof(deep_session_options, threads) == 12, "ABI");
 _Static_assert(offsetof(deep_session_options, layers) == 16, "ABI");
 _Static_assert(offsetof(deep_session_options, profile) == 20, "ABI");
-_Static_assert(sizeof(deep_session_options) == 24, "ABI");
+_Static_assert(offsetof(deep_session_options, stream) == 24, "ABI");
+_Static_assert(sizeof(deep_session_options) == 32, "ABI");
 
 _Static_assert(offsetof(deep_layer, struct_size) == 0, "ABI");
 _Static_assert(offsetof(deep_layer, name) == 8, "ABI");

@@ -17,10 +17,24 @@ bool shim_owns(deep_accelerator *accelerator, const void *memory);
 /* What runs in a queue: loops with a copy of their arguments. */
 typedef void (*shim_work)(const void *arguments, kernel_grid grid);
 
-/* Runs it, or, while the queue is recorded, keeps it for the replays. */
+/* Queues it, or, while the queue is recorded, keeps it for the replays; runs it at once where there is no accelerator. */
 void shim_queue(deep_accelerator *accelerator, shim_work work, const void *arguments, size_t size, kernel_grid grid);
 
-/* Where the queue keeps what is recorded now; NULL in between. */
+/* Runs what is queued. */
+void shim_settle(deep_accelerator *accelerator);
+
+typedef struct shim_launch shim_launch;
+
+/* What is queued, in order. */
+typedef struct shim_launches {
+    shim_launch *first, *last;
+} shim_launches;
+
+/* Runs and empties the list, by a thread that has entered. */
+void shim_run(shim_launches *launches);
+
+/* The accelerator's queue, and what is recorded now, NULL in between. */
+shim_launches *shim_queued(deep_accelerator *accelerator);
 deep_recording **shim_recording(deep_accelerator *accelerator);
 
 #endif

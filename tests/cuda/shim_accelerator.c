@@ -20,19 +20,23 @@ typedef struct block {
     size_t bytes;
 } block;
 
-/* Memory of a device, and how many of its queues have it open. */
+/* What the queues of a device share. */
 typedef struct shim_device {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* of what follows */
     block blocks[MAX_BLOCKS];
     size_t limit, used;
-    int32_t users;
+    int32_t users;               /* queues that have the memory open */
+    pthread_mutex_t queues_lock; /* taken before any other */
+    deep_accelerator *queues;
 } shim_device;
 
 struct deep_accelerator {
     deep_host host;
     pthread_mutex_t busy; /* from enter to leave */
     shim_device *device;
+    shim_launches queued;
     deep_recording *recording;
+    deep_accelerator *next; /* queue of the device */
 };
 
 static size_t number(const char *name, size_t otherwise)
@@ -54,30 +58,62 @@ static int32_t describe(int32_t index, char *text, size_t size)
     return 1;
 }
 
+static void open_queue(deep_accelerator **out, shim_device *device, const deep_host *host)
+{
+    deep_accelerator *accelerator = calloc(1, sizeof *accelerator);
+    if (accelerator == NULL) abort();
+    pthread_mutex_init(&accelerator->busy, NULL);
+    accelerator->host = *host;
+    accelerator->device = device;
+    pthread_mutex_lock(&device->queues_lock);
+    accelerator->next = device->queues;
+    device->queues = accelerator;
+    pthread_mutex_unlock(&device->queues_lock);
+    *out = accelerator;
+}
+
 static deep_status open_device(deep_accelerator **out, int32_t index, const deep_host *host)
 {
     (void)index;
-    deep_accelerator *accelerator = calloc(1, sizeof *accelerator);
     shim_device *device = calloc(1, sizeof *device);
-    if (accelerator == NULL || device == NULL) abort();
+    if (device == NULL) abort();
     pthread_mutex_init(&device->lock, NULL);
-    pthread_mutex_init(&accelerator->busy, NULL);
+    pthread_mutex_init(&device->queues_lock, NULL);
     device->limit = number("FAKE_GPU_BYTES", (size_t)8 << 30);
-    accelerator->host = *host;
-    accelerator->device = device;
-    *out = accelerator;
+    open_queue(out, device, host);
     return DEEP_OK;
 }
 
-static void close_device(deep_accelerator *accelerator)
+static deep_status branch(deep_accelerator **out, deep_accelerator *of, void *stream)
 {
-    shim_device *device = accelerator->device;
+    (void)stream; /* nobody else computes here */
+    open_queue(out, of->device, &of->host);
+    return DEEP_OK;
+}
+
+static void close_device(shim_device *device)
+{
     for (int i = 0; i < MAX_BLOCKS; ++i)
         if (device->blocks[i].memory != NULL) abort(); /* device memory was leaked */
+    pthread_mutex_destroy(&device->queues_lock);
     pthread_mutex_destroy(&device->lock);
-    pthread_mutex_destroy(&accelerator->busy);
     free(device);
+}
+
+static void close_queue(deep_accelerator *accelerator)
+{
+    shim_device *device = accelerator->device;
+    shim_settle(accelerator);
+    pthread_mutex_lock(&device->queues_lock);
+    deep_accelerator **at = &device->queues;
+    while (*at != accelerator)
+        at = &(*at)->next;
+    *at = accelerator->next;
+    const bool last = device->queues == NULL;
+    pthread_mutex_unlock(&device->queues_lock);
+    pthread_mutex_destroy(&accelerator->busy);
     free(accelerator);
+    if (last) close_device(device);
 }
 
 /* ---- memory ---- */
@@ -154,10 +190,21 @@ static deep_status alloc(deep_accelerator *accelerator, void **out, size_t bytes
     return accelerator->host.fail(accelerator->host.user, DEEP_ERROR_OUT_OF_MEMORY, text);
 }
 
+static deep_status sync_device(deep_accelerator *accelerator)
+{
+    shim_device *device = accelerator->device;
+    pthread_mutex_lock(&device->queues_lock);
+    for (deep_accelerator *queue = device->queues; queue != NULL; queue = queue->next)
+        shim_settle(queue);
+    pthread_mutex_unlock(&device->queues_lock);
+    return DEEP_OK;
+}
+
 static void release(deep_accelerator *accelerator, void *memory)
 {
     shim_device *device = accelerator->device;
     if (memory == NULL) return;
+    sync_device(accelerator);
     pthread_mutex_lock(&device->lock);
     block *b = find_block(device, memory);
     if (b == NULL || b->memory != memory) abort(); /* not ours, or freed twice */
@@ -176,39 +223,59 @@ static size_t free_bytes(deep_accelerator *accelerator)
     return left;
 }
 
-static deep_status copy(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
+/* A copy, or zeros, with what was there when it was queued behind it. */
+typedef struct write {
+    void *to;
+    size_t bytes;
+} write;
+
+static void write_now(const void *arguments, kernel_grid grid)
+{
+    const write *w = arguments;
+    (void)grid;
+    memcpy(w->to, w + 1, w->bytes);
+}
+
+static void queue_write(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
 {
     int32_t before;
+    write *w = calloc(1, sizeof *w + bytes);
+    if (w == NULL) abort();
+    *w = (write){to, bytes};
+    if (from != NULL) memcpy(w + 1, from, bytes);
     deep__accelerator_enter(accelerator, &before);
-    memcpy(to, from, bytes);
+    shim_queue(accelerator, write_now, w, sizeof *w + bytes, (kernel_grid){0});
     deep__accelerator_leave(accelerator, before);
-    return DEEP_OK;
+    free(w);
 }
 
 static deep_status upload(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
 {
     if (!shim_owns(accelerator, to) || shim_owns(accelerator, from)) abort(); /* the wrong way round */
-    return copy(accelerator, to, from, bytes);
+    queue_write(accelerator, to, from, bytes);
+    return DEEP_OK;
 }
 
 static deep_status download(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
 {
+    int32_t before;
     if (shim_owns(accelerator, to) || !shim_owns(accelerator, from)) abort();
-    return copy(accelerator, to, from, bytes);
+    deep__accelerator_enter(accelerator, &before);
+    shim_run(shim_queued(accelerator));
+    memcpy(to, from, bytes);
+    deep__accelerator_leave(accelerator, before);
+    return DEEP_OK;
 }
 
 static deep_status clear(deep_accelerator *accelerator, void *memory, size_t bytes)
 {
-    int32_t before;
-    deep__accelerator_enter(accelerator, &before);
-    memset(memory, 0, bytes);
-    deep__accelerator_leave(accelerator, before);
+    queue_write(accelerator, memory, NULL, bytes);
     return DEEP_OK;
 }
 
 static deep_status sync(deep_accelerator *accelerator)
 {
-    (void)accelerator;
+    shim_settle(accelerator);
     return DEEP_OK;
 }
 
@@ -228,6 +295,11 @@ void *deep__accelerator_stream(const deep_accelerator *accelerator)
     return stream.out;
 }
 
+shim_launches *shim_queued(deep_accelerator *accelerator)
+{
+    return &accelerator->queued;
+}
+
 deep_recording **shim_recording(deep_accelerator *accelerator)
 {
     return &accelerator->recording;
@@ -245,7 +317,7 @@ const deep_accelerators deep__cuda_accelerators = {
     count,
     describe,
     open_device,
-    close_device,
+    close_queue,
     alloc,
     release,
     free_bytes,
@@ -253,4 +325,6 @@ const deep_accelerators deep__cuda_accelerators = {
     download,
     clear,
     sync,
+    branch,
+    sync_device,
 };

@@ -42,6 +42,7 @@ deep_status deep__product_create(deep_product **out, deep_accelerator *accelerat
 
 void deep__product_free(deep_product *product)
 {
+    if (product != NULL) shim_settle(product->accelerator);
     free(product);
 }
 
@@ -119,6 +120,7 @@ deep_status deep__convolution_create(deep_convolution **out, deep_accelerator *a
 
 void deep__convolution_free(deep_convolution *convolution)
 {
+    if (convolution != NULL) shim_settle(convolution->accelerator);
     free(convolution);
 }
 

@@ -1,43 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queued work runs at once, unless it is recorded: then with the addresses and numbers of that time at each replay, so whatever
- * changes from run to run and stands in them shows. FAKE_GPU_RECORDS=0 makes a device that cannot record.
+ * Queued work runs as late as it may: when its queue is waited for. What forgets to wait reads old values. Arguments are copied when
+ * work is queued or recorded, so whatever changes between and stands in them shows. FAKE_GPU_RECORDS=0 makes a device that cannot
+ * record.
  */
 #include "shim.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct launch {
-    struct launch *next;
+struct shim_launch {
+    shim_launch *next;
     shim_work work;
     void *arguments;
+    size_t size;
     kernel_grid grid;
-} launch;
+};
 
 struct deep_recording {
     deep_accelerator *accelerator;
-    launch *first, **end;
+    shim_launches launches;
 };
 
-static void record(deep_recording *recording, shim_work work, const void *arguments, size_t size, kernel_grid grid)
+static void append(shim_launches *list, shim_work work, const void *arguments, size_t size, kernel_grid grid)
 {
-    launch *l = malloc(sizeof *l);
+    shim_launch *l = malloc(sizeof *l);
     void *copy = malloc(size);
     if (l == NULL || copy == NULL) abort();
     memcpy(copy, arguments, size);
-    *l = (launch){NULL, work, copy, grid};
-    *recording->end = l;
-    recording->end = &l->next;
+    *l = (shim_launch){NULL, work, copy, size, grid};
+    if (list->first == NULL)
+        list->first = l;
+    else
+        list->last->next = l;
+    list->last = l;
+}
+
+static void clear(shim_launches *list)
+{
+    while (list->first != NULL) {
+        shim_launch *next = list->first->next;
+        free(list->first->arguments);
+        free(list->first);
+        list->first = next;
+    }
+}
+
+void shim_run(shim_launches *launches)
+{
+    for (const shim_launch *l = launches->first; l != NULL; l = l->next)
+        l->work(l->arguments, l->grid);
+    clear(launches);
+}
+
+void shim_settle(deep_accelerator *accelerator)
+{
+    int32_t before;
+    if (accelerator == NULL) return;
+    deep__accelerator_enter(accelerator, &before);
+    shim_run(shim_queued(accelerator));
+    deep__accelerator_leave(accelerator, before);
 }
 
 void shim_queue(deep_accelerator *accelerator, shim_work work, const void *arguments, size_t size, kernel_grid grid)
 {
-    deep_recording *recording = accelerator == NULL ? NULL : *shim_recording(accelerator);
-    if (recording == NULL)
+    if (accelerator == NULL) {
         work(arguments, grid);
-    else
-        record(recording, work, arguments, size, grid);
+        return;
+    }
+    deep_recording *recording = *shim_recording(accelerator);
+    append(recording != NULL ? &recording->launches : shim_queued(accelerator), work, arguments, size, grid);
 }
 
 void deep__kernel_queue(kernel_loops loops, const void *arguments, size_t size, kernel_grid grid)
@@ -45,12 +77,13 @@ void deep__kernel_queue(kernel_loops loops, const void *arguments, size_t size, 
     shim_queue(grid.stream, loops, arguments, size, grid);
 }
 
+/* ---- recordings ---- */
+
 deep_status deep__recording_begin(deep_accelerator *accelerator)
 {
-    deep_recording *recording = malloc(sizeof *recording);
+    deep_recording *recording = calloc(1, sizeof *recording);
     if (recording == NULL || *shim_recording(accelerator) != NULL) abort();
-    *recording = (deep_recording){.accelerator = accelerator};
-    recording->end = &recording->first;
+    recording->accelerator = accelerator;
     *shim_recording(accelerator) = recording;
     return DEEP_OK;
 }
@@ -69,19 +102,15 @@ deep_status deep__recording_end(deep_accelerator *accelerator, deep_recording **
 
 deep_status deep__recording_replay(const deep_recording *recording)
 {
-    for (const launch *l = recording->first; l != NULL; l = l->next)
-        l->work(l->arguments, l->grid);
+    for (const shim_launch *l = recording->launches.first; l != NULL; l = l->next)
+        append(shim_queued(recording->accelerator), l->work, l->arguments, l->size, l->grid);
     return DEEP_OK;
 }
 
 void deep__recording_free(deep_recording *recording)
 {
     if (recording == NULL) return;
-    for (launch *l = recording->first; l != NULL;) {
-        launch *next = l->next;
-        free(l->arguments);
-        free(l);
-        l = next;
-    }
+    shim_run(shim_queued(recording->accelerator));
+    clear(&recording->launches);
     free(recording);
 }

@@ -140,6 +140,29 @@ START_TEST(layers_are_read_from_the_device)
 }
 END_TEST
 
+/* The stand-in's queue is its own whatever it is given; what counts is that one is taken, and refused where there are none. */
+START_TEST(a_session_takes_the_hosts_stream)
+{
+    static char stream;
+    float own[BATCH * CLASSES], hosts[BATCH * CLASSES];
+    const deep_session_options options = {DEEP_SESSION_OPTIONS_INIT, .batch = BATCH, .stream = &stream};
+    deep_context *device = open_context("cuda"), *host = open_context("ref");
+    deep_model *on_device = new_model(device), *on_host = new_model(host);
+    deep_session *session;
+    predict(on_device, own);
+    assert_ok(deep_session_create(&session, on_device, &options));
+    assert_ok(deep_session_run(session, input, BATCH, NULL, hosts));
+    ck_assert_mem_eq(hosts, own, sizeof own);
+    deep_session_free(session);
+    assert_status(deep_session_create(&session, on_host, &options), DEEP_ERROR_INVALID_ARGUMENT);
+    ck_assert_str_eq(deep_last_error(), "a stream is given, but device \"ref\" has none");
+    deep_model_free(on_host);
+    deep_model_free(on_device);
+    deep_context_free(host);
+    deep_context_free(device);
+}
+END_TEST
+
 /* ---- training ---- */
 
 static const deep_fit_options adam = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH, .seed = 2, .l2 = 1e-4, .clip_norm = 1};

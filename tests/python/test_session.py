@@ -209,3 +209,10 @@ def test_sessions_and_trainers_are_not_pickled(model, dataset):
                 pickle.dumps(thing)
     with model.trainer() as trainer, pytest.raises(TypeError, match="belongs to its process"):
         pickle.dumps(trainer)
+
+
+def test_a_stream_is_refused_where_there_is_none(model: libdeep.Model) -> None:
+    with pytest.raises(ValueError, match="the default stream has the handle 1"):
+        libdeep.Session(model, stream=0)
+    with pytest.raises(ValueError, match="a stream is given, but device"):
+        libdeep.Session(model, stream=1)

@@ -460,9 +460,11 @@ class Model(Owner):
             lambda: self._create(self.context, library.deep_model_quantize, self._live, ctypes.byref(options)),
         )
 
-    def session(self, batch: int = 1, threads: int = 0, layers: bool = False) -> Session:
+    def session(
+        self, batch: int = 1, threads: int = 0, layers: bool = False, stream: int | None = None
+    ) -> Session:
         """The model compiled for up to `batch` images at once."""
-        return Session(self, batch, threads, layers)
+        return Session(self, batch, threads, layers, stream)
 
     def trainer(self, **options: Any) -> Trainer:
         """Training one step at a time; the options are those of fit()."""

@@ -88,11 +88,21 @@ class Session(Owner):
     model.
 
     While a session lives its model cannot be trained or written. With layers=True nothing is fused and each
-    layer's output is kept: slower, for looking inside.
+    layer's output is kept: slower, for looking inside. `stream` is a CUDA stream's handle to compute in, such as
+    torch.cuda.current_stream().cuda_stream (1 where that is 0, the default stream), None for one of its own.
     """
 
-    def __init__(self, model: Model, batch: int = 1, threads: int = 0, layers: bool = False) -> None:
-        options = fill(c.deep_session_options, batch=batch, threads=threads, layers=layers)
+    def __init__(
+        self,
+        model: Model,
+        batch: int = 1,
+        threads: int = 0,
+        layers: bool = False,
+        stream: int | None = None,
+    ) -> None:
+        if stream == 0:
+            raise ValueError("stream 0: the default stream has the handle 1")
+        options = fill(c.deep_session_options, batch=batch, threads=threads, layers=layers, stream=stream)
         owner = model._live
         self.model = model
         self.batch = batch or 1
