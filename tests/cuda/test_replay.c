@@ -78,9 +78,10 @@ START_TEST(a_session_is_recorded_once_and_sees_each_image)
 END_TEST
 
 /* Rates, class weights, labels and batches change; the dropout's mask does by itself. Batches of one come first, so that buffers grow. */
-static trained train(int32_t plain)
+static trained train(int32_t plain, int32_t dtype)
 {
-    const deep_fit_options options = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH, .seed = 2, .l2 = 1e-4, .clip_norm = 1};
+    const deep_fit_options options = {DEEP_FIT_OPTIONS_INIT, .batch = BATCH, .seed = 2, .l2 = 1e-4,
+                                      .clip_norm = 1,        .dtype = dtype};
     const float weights[2][CLASSES] = {{1, 2, 1, 1}, {2, 1, 1, 3}};
     const int32_t other[BATCH] = {2, 0, 1}, counts[STEPS] = {1, 1, 1, BATCH, 1, BATCH, BATCH, 1, 1};
     trained t = {.context = open_counted(plain)};
@@ -108,11 +109,15 @@ static void assert_same_training(trained *a, trained *b)
     close_trainer(b);
 }
 
+/* fp16 comes with a factor of the loss, which changes by itself. */
+static const int32_t dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_BF16, DEEP_DTYPE_F16};
+
 START_TEST(a_step_is_recorded_for_each_size_and_place)
 {
-    trained queued = train(1);
+    const int32_t dtype = dtypes[_i];
+    trained queued = train(1, dtype);
     ck_assert_int_eq(recorded, 0);
-    trained replayed = train(0);
+    trained replayed = train(0, dtype);
     /* Forward and update of batches of one, twice, as the images' buffer moves, and of whole ones. */
     ck_assert_msg(recorded >= 5 && recorded <= 6, "%d recordings", recorded);
     assert_same_training(&replayed, &queued);
@@ -121,9 +126,10 @@ END_TEST
 
 START_TEST(a_device_that_cannot_record_queues_one_by_one)
 {
-    trained queued = train(1);
+    const int32_t dtype = DEEP_DTYPE_F32;
+    trained queued = train(1, dtype);
     setenv("FAKE_GPU_RECORDS", "0", 1);
-    trained other = train(0);
+    trained other = train(0, dtype);
     ck_assert_int_eq(recorded, 0);
     ck_assert_int_eq(refused, 2); /* once for each size of batch */
     assert_same_training(&other, &queued);
@@ -138,7 +144,7 @@ Suite *test_suite(void)
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_checked_fixture(stand_in, setup, NULL);
     tcase_add_test(tests, a_session_is_recorded_once_and_sees_each_image);
-    tcase_add_test(tests, a_step_is_recorded_for_each_size_and_place);
+    tcase_add_loop_test(tests, a_step_is_recorded_for_each_size_and_place, 0, 3);
     tcase_add_test(stand_in, a_device_that_cannot_record_queues_one_by_one);
     suite_add_tcase(suite, tests);
     suite_add_tcase(suite, stand_in);

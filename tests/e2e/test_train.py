@@ -84,6 +84,13 @@ class Trained(support.Case):
         self.assertEqual(len(json.loads(self.deep("predict", "--json", "--top", "1", "model",
                                                   "set/beta/beta_00.png").stdout)["predictions"]), 1)
 
+    def test_a_batch_of_the_tools_choice(self):
+        made = self.expect(OK, "train", "set", "-o", "chosen", *TINY, *QUIET, "--epochs", "1", "--batch", "auto")
+        self.assertRegex(made.stderr, r"--batch auto is \d+; --resume wants it as a number")
+        for command in ("predict", "evaluate"):
+            given = self.expect(OK, command, "--json", "model", "set").stdout
+            self.assertEqual(self.expect(OK, command, "--json", "--batch", "auto", "model", "set").stdout, given)
+
     def test_predictions_do_not_depend_on_the_batch(self):
         one = self.expect(OK, "predict", "--json", "--batch", "1", "model", "set").stdout.splitlines()
         many = self.expect(OK, "predict", "--json", "--batch", "7", "model", "set").stdout.splitlines()
