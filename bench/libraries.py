@@ -52,7 +52,7 @@ def libdeep_train(job):
     _, model = libdeep_model(job)
     options = {"optimizer": "sgd", "momentum": 0.9} if job.optimizer == "sgd" else {"optimizer": "adam"}  # with amsgrad
     if job.dtype != "fp32":
-        options["dtype"] = {"fp16": "f16"}.get(job.dtype, job.dtype)
+        options["dtype"] = job.dtype
     trainer = model.trainer(batch=job.batch, learning_rate=RATE, **options)
     x, labels = inputs(job.size, job.batch), np.arange(job.batch, dtype=np.int32)
     return lambda: trainer.step(x, labels).loss

@@ -35,7 +35,7 @@ static const option_choice weightings[] = {{"none", DEEP_CLASS_WEIGHTS_NONE},
                                            {0}};
 
 static const option_choice dtypes[] = {
-    {"f32", DEEP_DTYPE_F32}, {"bf16", DEEP_DTYPE_BF16}, {"f16", DEEP_DTYPE_F16}, {0}};
+    {"fp32", DEEP_DTYPE_F32}, {"bf16", DEEP_DTYPE_BF16}, {"fp16", DEEP_DTYPE_F16}, {0}};
 
 #define AT(field)       offsetof(train_settings, field)
 #define LARGEST_INTEGER 9007199254740992.0 /* 2^53: exact in the double that bounds are kept in */
@@ -69,7 +69,7 @@ static const option_row rows[] = {
     {"lr", 0, OPTION_REAL, "RATE", "learning rate (0.001; sgd 0.01)", AT(learning_rate), 1e-12, 1000, NULL},
     {"optimizer", 0, OPTION_CHOICE, NULL, "(adam, with amsgrad)", AT(optimizer), 0, 0, optimizers},
     {"schedule", 0, OPTION_CHOICE, NULL, "of the learning rate (step)", AT(schedule), 0, 0, schedules},
-    {"dtype", 0, OPTION_CHOICE, NULL, "of stored activations; bf16, and on GPUs f16, halve their memory (f32)",
+    {"dtype", 0, OPTION_CHOICE, NULL, "of stored activations; bf16, and on GPUs fp16, halve their memory (fp32)",
      AT(dtype), 0, 0, dtypes},
     {"seed", 0, OPTION_INT, "N", "of split, weights, order and augmentation (0)", AT(seed), 0, LARGEST_INTEGER, NULL},
     {"augment", 0, OPTION_CHOICE, NULL, "flips and quarter turns (all)", AT(augment), 0, 0, augmentations},

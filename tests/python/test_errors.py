@@ -196,6 +196,7 @@ def test_the_log_level_of_a_context_holds_back_the_rest(caplog):
 
 @pytest.mark.parametrize("options, words", [
     ({"optimizer": "adamm"}, "optimizer is 'adamm', not one of 'adam'"),
+    ({"dtype": "fp64"}, "dtype is 'fp64', not one of"),
     ({"epoch": 3}, "'epoch' is not an option"),
     ({"reserved": 3}, "'reserved' is not an option"),
     ({"augment": "flop"}, "'flop', not one of 'flip'"),

@@ -52,8 +52,8 @@ def test_without_validation_there_are_no_such_figures(model, dataset):
 
 def test_the_same_seed_gives_the_same_model(context, sides):
     models = [libdeep.Model.create(CLASSES, **TINY, seed=1, context=context) for _ in range(2)]
-    for one in models:
-        one.fit(*sides, epochs=2, batch=4, seed=9)
+    for one, dtype in zip(models, (0, "fp32")):  # 0 is every option's default
+        one.fit(*sides, epochs=2, batch=4, seed=9, dtype=dtype)
     assert models[0].to_bytes() == models[1].to_bytes()
 
 

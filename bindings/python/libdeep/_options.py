@@ -28,6 +28,7 @@ _ENUMERATIONS: dict[str, type[enum.IntEnum]] = {
     "schedule": c.Schedule,
     "truncation": c.Truncation,
 }
+_TYPES = {"FP32": "F32", "FP16": "F16", "INT8": "I8"}  # as the tool and most people say
 _PATHS = {"checkpoint", "classes", "images", "manifest"}
 _RANGES = {
     ctypes.c_int32: (-(2**31), 2**31 - 1),
@@ -41,8 +42,9 @@ _Struct = TypeVar("_Struct", bound=ctypes.Structure)
 def constant(kind: type[enum.IntEnum], value: Any, what: str) -> int:
     """The number behind a constant, its name or its number."""
     if isinstance(value, str):
+        name = value.upper()
         try:
-            return int(kind[value.upper()])
+            return int(kind[_TYPES.get(name, name) if kind is c.Dtype else name])
         except KeyError:
             names = ", ".join(repr(member.name.lower()) for member in kind)
             raise ValueError(f"{what} is {value!r}, not one of {names}") from None

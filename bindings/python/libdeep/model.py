@@ -405,7 +405,7 @@ class Model(Owner):
         so far. `progress` shows a line per epoch; None does so on a terminal and in a notebook.
 
         Options, as in deep_fit_options: seed, optimizer ("adam", "sgd", "rmsprop", "adamw"), schedule
-        ("step", "constant", "exponential", "cosine", "plateau"), dtype ("f32", or "bf16" and, on GPUs, "f16":
+        ("step", "constant", "exponential", "cosine", "plateau"), dtype ("fp32", or "bf16" and, on GPUs, "fp16":
         activations in half the memory), learning_rate, momentum, nesterov,
         no_amsgrad, beta1, beta2, epsilon, weight_decay, l2, clip_norm, label_smoothing, backbone_rate,
         class_weights ("none", "balanced", "sqrt"), augment ("flip+rotate90", "flip", "none"), step_decay,
