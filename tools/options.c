@@ -55,6 +55,15 @@ static int print_help(const command_help *help, const option_row *rows)
     return finish_output(EXIT_OK);
 }
 
+/* " or auto" and so on: the words that an integer's option takes beside numbers. */
+static void words_of(const option_row *row, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (const option_choice *word = row->choices; word != NULL && word->name != NULL && used < size; ++word)
+        used += (size_t)snprintf(text + used, size - used, " or %s", word->name);
+}
+
 static bool read_int(const option_row *row, const char *text, void *place)
 {
     char *end;
@@ -66,7 +75,9 @@ static bool read_int(const option_row *row, const char *text, void *place)
     errno = 0;
     const long long value = strtoll(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || (double)value < row->low || (double)value > row->high) {
-        say_error("--%s: '%s' is not an integer from %.0f to %.0f", row->name, text, row->low, row->high);
+        char words[64];
+        words_of(row, words, sizeof words);
+        say_error("--%s: '%s' is not an integer from %.0f to %.0f%s", row->name, text, row->low, row->high, words);
         return false;
     }
     *(int64_t *)place = value;

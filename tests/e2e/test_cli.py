@@ -48,6 +48,7 @@ class Usage(support.Case):
         base = ["train", "data", "-o", "m"]
         self.expect(USAGE, *base, "--epochs", "many", says="--epochs: 'many' is not an integer")
         self.expect(USAGE, *base, "--epochs", "0", says="--epochs: '0' is not an integer from 1")
+        self.expect(USAGE, *base, "--batch", "many", says="--batch: 'many' is not an integer from 1 to 1024 or auto")
         self.expect(USAGE, *base, "--size", "50", says="--size: '50' is not an integer from 71 to 1000")
         self.expect(USAGE, *base, "--lr", "fast", says="--lr: 'fast' is not a number")
         self.expect(USAGE, *base, "--lr", "nan", says="--lr: 'nan'")
