@@ -60,6 +60,10 @@ typedef struct deep_accelerators {
     void (*free)(deep_accelerator *accelerator, void *memory);
     size_t (*free_bytes)(deep_accelerator *accelerator);
 
+    /*
+     * `from` may change when `upload` returns; but what is uploaded beside, or from page-locked memory, only when something that was
+     * queued behind it was waited for.
+     */
     deep_status (*upload)(deep_accelerator *accelerator, void *to, const void *from, size_t bytes);
     deep_status (*download)(deep_accelerator *accelerator, void *to, const void *from, size_t bytes);
     deep_status (*clear)(deep_accelerator *accelerator, void *memory, size_t bytes);
@@ -75,6 +79,20 @@ typedef struct deep_accelerators {
 
     /* Waits for all queues of the device. */
     deep_status (*sync_device)(deep_accelerator *accelerator);
+
+    /*
+     * An upload beside what is computed. It begins when what was queued before the last `meet` is done; what was queued since must not
+     * touch `to`. What is queued after the next `meet` begins when the upload is done. Both NULL = everything stands in one queue.
+     */
+    deep_status (*upload_beside)(deep_accelerator *accelerator, void *to, const void *from, size_t bytes);
+    deep_status (*meet)(deep_accelerator *accelerator);
+
+    /*
+     * Page-locked memory of the host's, 64-byte aligned: whoever uploads from it does not wait for a copy. `free_locked` waits for all
+     * queues. Both NULL = there is none.
+     */
+    deep_status (*alloc_locked)(deep_accelerator *accelerator, void **out, size_t bytes);
+    void (*free_locked)(deep_accelerator *accelerator, void *memory);
 } deep_accelerators;
 
 /* A kernel [inner, columns] that is packed: 1x1 ones in F32, all but depthwise ones in BF16 and I8. */

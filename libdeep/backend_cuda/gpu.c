@@ -130,6 +130,7 @@ static void close_stream(deep_accelerator *gpu)
     const bool has_stream = gpu->stream != NULL || gpu->is_hosts_stream;
     int32_t before;
     if (deep__accelerator_enter(gpu, &before) != DEEP_OK) return;
+    deep__gpu_close_beside(gpu);
     if (has_stream) cudaStreamSynchronize(gpu->stream);
     if (gpu->dnn_handle != NULL) gpu->dnn.Destroy(gpu->dnn_handle);
     if (gpu->lt_handle != NULL && gpu->first == NULL) gpu->lt.Destroy(gpu->lt_handle);
@@ -257,7 +258,7 @@ static deep_status copy(deep_accelerator *gpu, void *to, const void *from, size_
     return deep__gpu_check(&gpu->host, error, kind == cudaMemcpyDeviceToHost ? "downloading" : "uploading");
 }
 
-/* From memory that is not pinned, the driver has read all when the call returns: the caller may change it then. */
+/* From memory that is not page-locked, the driver has read all when the call returns. */
 static deep_status upload(deep_accelerator *gpu, void *to, const void *from, size_t bytes)
 {
     return copy(gpu, to, from, bytes, cudaMemcpyHostToDevice);
@@ -281,7 +282,8 @@ static deep_status sync(deep_accelerator *gpu)
 {
     int32_t before;
     DEEP_TRY(deep__accelerator_enter(gpu, &before));
-    const cudaError_t error = cudaStreamSynchronize(gpu->stream);
+    cudaError_t error = cudaStreamSynchronize(gpu->stream);
+    if (error == cudaSuccess && gpu->beside != NULL) error = cudaStreamSynchronize(gpu->beside);
     deep__accelerator_leave(gpu, before);
     return deep__gpu_check(&gpu->host, error, "computing");
 }
@@ -330,4 +332,8 @@ const deep_accelerators deep__cuda_accelerators = {
     sync,
     branch,
     sync_device,
+    deep__gpu_upload_beside,
+    deep__gpu_meet,
+    deep__gpu_alloc_locked,
+    deep__gpu_free_locked,
 };

@@ -31,6 +31,8 @@ struct deep_accelerator {
     deep_accelerator *branches;
     deep_accelerator *next; /* in the list of branches */
     cudaStream_t stream;
+    cudaStream_t beside; /* of uploads beside what is computed (gpu_beside.c); NULL = none yet, nor the events */
+    cudaEvent_t uploaded, met;
     cublaslt_functions lt;
     cublasLtHandle_t lt_handle;
     cudnn_functions dnn;
@@ -41,6 +43,15 @@ struct deep_accelerator {
 deep_status deep__gpu_check(const deep_host *host, cudaError_t error, const char *what);
 deep_status deep__gpu_check_lt(const deep_accelerator *gpu, cublasStatus_t status, const char *what);
 deep_status deep__gpu_check_dnn(const deep_accelerator *gpu, cudnnStatus_t status, const char *what);
+
+/* What the contract says of uploads beside and of page-locked memory. */
+deep_status deep__gpu_upload_beside(deep_accelerator *gpu, void *to, const void *from, size_t bytes);
+deep_status deep__gpu_meet(deep_accelerator *gpu);
+deep_status deep__gpu_alloc_locked(deep_accelerator *gpu, void **out, size_t bytes);
+void deep__gpu_free_locked(deep_accelerator *gpu, void *memory);
+
+/* Waits for uploads beside, and gives back what they needed. The caller has entered. */
+void deep__gpu_close_beside(deep_accelerator *gpu);
 
 /* Finds the functions of both libraries; false with one line in `reason`. */
 bool deep__gpu_find_functions(cublaslt_functions *lt, cudnn_functions *dnn, char *reason, size_t size);

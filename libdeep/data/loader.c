@@ -173,7 +173,8 @@ static deep_status allocate_slots(deep_loader *loader)
         return deep__fail(DEEP_ERROR_OUT_OF_MEMORY, "a batch of %zu images of %zu pixels does not fit in memory", batch,
                           side);
     for (int i = 0; i < SLOTS; ++i) {
-        DEEP_TRY(deep__alloc(&loader->slots[i].input, allocator, values, sizeof(float), "batches of images"));
+        DEEP_TRY(
+            deep__alloc(&loader->slots[i].input, &loader->options.staging, values, sizeof(float), "batches of images"));
         DEEP_TRY(deep__alloc(&loader->slots[i].labels, allocator, batch, sizeof(int32_t), "labels"));
     }
     return DEEP_OK;
@@ -217,6 +218,7 @@ deep_status deep__loader_create(deep_loader **out, const deep_dataset *dataset, 
     loader->dataset = dataset;
     loader->options = *options;
     loader->options.subset = NULL;
+    if (options->staging.alloc == NULL) loader->options.staging = dataset->context->allocator;
     loader->cache.allocator = &dataset->context->allocator;
     pthread_mutex_init(&loader->mutex, NULL); /* none of the three allocates or fails on Linux */
     pthread_cond_init(&loader->work, NULL);
@@ -250,7 +252,7 @@ void deep__loader_free(deep_loader *loader)
     if (loader->dataset->context->pid == getpid()) stop_workers(loader); /* a forked child has no workers to join */
     deep__cache_free(&loader->cache);
     for (int i = 0; i < SLOTS; ++i) {
-        deep__free(allocator, loader->slots[i].input);
+        deep__free(&loader->options.staging, loader->slots[i].input);
         deep__free(allocator, loader->slots[i].labels);
     }
     deep__free(allocator, loader->order);
@@ -324,4 +326,17 @@ deep_status deep__loader_next(deep_loader *loader, const float **input, const in
     }
     pthread_mutex_unlock(&loader->mutex);
     return status == DEEP_OK ? DEEP_OK : deep__fail(status, "%s", ready->text);
+}
+
+size_t deep__loader_peek(deep_loader *loader, const float **input)
+{
+    *input = NULL;
+    pthread_mutex_lock(&loader->mutex);
+    const slot *next = slot_of(loader, loader->step);
+    const bool begun = loader->step < loader->steps && loader->next_position > loader->step * loader->options.batch;
+    const bool ready = begun && next->missing == 0 && next->status == DEEP_OK;
+    if (ready) *input = next->input;
+    const int32_t images = next->images;
+    pthread_mutex_unlock(&loader->mutex);
+    return ready ? (size_t)images * loader->image_values * sizeof **input : 0;
 }

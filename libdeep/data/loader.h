@@ -17,6 +17,7 @@ typedef struct deep_loader_options {
     bool shuffle;          /* false = the subset's or the data set's order */
     const int64_t *subset; /* indices into the data set in the order wanted, copied; NULL = all */
     int64_t subset_count;
+    deep_allocator staging; /* for the batches' images; alloc NULL = the data set's context's */
     deep_preprocess preprocess;
 } deep_loader_options;
 
@@ -42,5 +43,11 @@ deep_status deep__loader_begin(deep_loader *loader, uint32_t epoch, int64_t firs
  * begin. Allocates nothing for images that are in the cache.
  */
 deep_status deep__loader_next(deep_loader *loader, const float **input, const int32_t **labels, int32_t *n);
+
+/*
+ * The images that the next call of deep__loader_next() will give, if all are there by now: their bytes; 0 = not yet, or none. They stay
+ * until the call after that one.
+ */
+size_t deep__loader_peek(deep_loader *loader, const float **input);
 
 #endif

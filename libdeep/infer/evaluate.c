@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "infer/evaluate.h"
 
+#include "backend/staging.h"
 #include "data/classes.h"
 
 #include <string.h>
 
 enum { DEFAULT_BATCH = 16 };
+
+/* Where the workers are ahead, the next batch goes up to the device during this one's run; a last one that is not full does not. */
+static void expect_next(deep_session *session, deep_loader *loader)
+{
+    deep_batch next;
+    next.bytes = deep__loader_peek(loader, &next.images);
+    if (next.bytes == deep__session_run_bytes(session)) deep__workspace_expect(session->workspace, next);
+}
 
 static deep_status collect(deep_session *session, deep_loader *loader, float *probabilities, int32_t *labels,
                            const deep_evaluate_hook *hook)
@@ -21,6 +30,7 @@ static deep_status collect(deep_session *session, deep_loader *loader, float *pr
         DEEP_TRY(deep__context_check_cancel(session->model->context));
         DEEP_TRY(deep__loader_next(loader, &input, &batch_labels, &n));
         if (n == 0) return DEEP_OK;
+        expect_next(session, loader);
         DEEP_TRY(deep_session_run(session, input, n, NULL, probabilities + row * classes));
         memcpy(labels + row, batch_labels, (size_t)n * sizeof *labels);
         row += n;
@@ -40,6 +50,7 @@ deep_status deep__evaluate_with(deep_session *session, deep_loader *loader, int6
                                      sizeof(float), "probabilities");
     if (status == DEEP_OK) status = deep__alloc(&labels, &context->allocator, (size_t)count, sizeof *labels, "labels");
     if (status == DEEP_OK) status = collect(session, loader, probabilities, labels, hook);
+    deep__workspace_expect_nothing(session->workspace);
     if (status == DEEP_OK) status = deep_metrics_compute(out, context, probabilities, labels, count, classes);
     deep__free(&context->allocator, labels);
     deep__free(&context->allocator, probabilities);
@@ -58,8 +69,10 @@ deep_status deep_model_evaluate(const deep_model *model, const deep_dataset *dat
     DEEP_TRY(deep__classes_check_equal(model->classes, deep_dataset_classes(dataset)));
     deep_session *session = NULL;
     deep_loader *loader = NULL;
-    const deep_loader_options loading = {
-        .batch = options.batch, .workers = options.workers, .preprocess = model->preprocess};
+    const deep_loader_options loading = {.batch = options.batch,
+                                         .workers = options.workers,
+                                         .staging = deep__staging(model->context),
+                                         .preprocess = model->preprocess};
     deep_status status = deep__session_acquire(&session, model, options.batch);
     if (status == DEEP_OK) status = deep__loader_create(&loader, dataset, &loading);
     if (status == DEEP_OK) status = deep__evaluate_with(session, loader, deep_dataset_size(dataset), NULL, out);

@@ -3,8 +3,8 @@
 
 #include "graph/memory_plan.h"
 
-/* A block of at least `wanted` bytes; what it held is lost. */
-static deep_status grow(const deep_context *context, void **block, size_t *bytes, size_t wanted, const char *what)
+deep_status deep__workspace_grow(const deep_context *context, void **block, size_t *bytes, size_t wanted,
+                                 const char *what)
 {
     if (*block != NULL && wanted <= *bytes) return DEEP_OK;
     deep__device_free(context, *block);
@@ -32,9 +32,11 @@ deep_status deep__workspace_reserve(deep_workspace *workspace, const deep_progra
 {
     const deep_context *context = workspace->context;
     const size_t arena = program->graph.arena_bytes, scratch = program->scratch_bytes;
-    deep_status status = grow(context, &workspace->arena, &workspace->arena_bytes, arena, "intermediate results");
+    deep_status status =
+        deep__workspace_grow(context, &workspace->arena, &workspace->arena_bytes, arena, "intermediate results");
     if (status == DEEP_OK)
-        status = grow(context, &workspace->scratch, &workspace->scratch_bytes, scratch, "scratch memory");
+        status =
+            deep__workspace_grow(context, &workspace->scratch, &workspace->scratch_bytes, scratch, "scratch memory");
     if (status != DEEP_ERROR_OUT_OF_MEMORY || deep__computes_in_host_memory(context)) return status;
     return suggest_batch(workspace, arena + scratch, batch);
 }
@@ -53,6 +55,7 @@ void deep__workspace_free(deep_workspace *workspace)
     deep__device_free(workspace->context, workspace->scratch);
     for (int32_t i = 0; i < DEEP_GRAPH_INPUTS; ++i)
         deep__device_free(workspace->context, workspace->inputs[i]);
+    deep__device_free(workspace->context, workspace->ahead.buffer);
     if (workspace->queue != NULL) workspace->context->backend->accelerators->close(workspace->queue);
     *workspace = (deep_workspace){0};
 }
@@ -105,7 +108,12 @@ deep_status deep__workspace_bind(deep_workspace *workspace, void *base[DEEP_SEGM
     } bound = {values};
     base[DEEP_SEGMENT_INPUT + input] = bound.out;
     if (deep__computes_in_host_memory(workspace->context)) return DEEP_OK;
-    DEEP_TRY(grow(workspace->context, &workspace->inputs[input], &workspace->input_bytes[input], bytes, "an input"));
+    bool arrived = false;
+    if (input == DEEP_INPUT_IMAGES) DEEP_TRY(deep__workspace_arrive(workspace, (deep_batch){values, bytes}, &arrived));
+    base[DEEP_SEGMENT_INPUT + input] = workspace->inputs[input];
+    if (arrived) return DEEP_OK;
+    DEEP_TRY(deep__workspace_grow(workspace->context, &workspace->inputs[input], &workspace->input_bytes[input], bytes,
+                                  "an input"));
     base[DEEP_SEGMENT_INPUT + input] = workspace->inputs[input];
     return deep__upload(workspace->context, workspace->queue, workspace->inputs[input], values, bytes);
 }

@@ -11,6 +11,21 @@
 #include "model/model.h"
 #include "nn/network.h"
 
+/* Images in the host's memory. */
+typedef struct deep_batch {
+    const float *images; /* NULL = none */
+    size_t bytes;
+} deep_batch;
+
+/* The images of a run to come, which go up while what was bound before them is computed with. */
+typedef struct deep_upload_ahead {
+    deep_batch expected; /* go up with the next run */
+    deep_batch begun;    /* stand in `buffer`, or will soon */
+    void *buffer;        /* on the device; trades places with the bound one */
+    size_t buffer_bytes;
+    bool off; /* there is no memory for a second buffer */
+} deep_upload_ahead;
+
 /* Memory for intermediates and scratch, as large as the largest program that was added. */
 typedef struct deep_workspace {
     const deep_context *context;
@@ -21,6 +36,7 @@ typedef struct deep_workspace {
     size_t scratch_bytes;
     void *inputs[DEEP_GRAPH_INPUTS]; /* where plans do not compute in the host's memory */
     size_t input_bytes[DEEP_GRAPH_INPUTS];
+    deep_upload_ahead ahead;
 } deep_workspace;
 
 /* An empty one, with a queue of its own on a device: `stream` of the host, or NULL. Free it also after a failure. */
@@ -64,6 +80,27 @@ deep_status deep__program_run(const deep_program *program, const deep_workspace 
 /* Binds a graph input to values of the host's, which stay as they are until the run is over: a plan reads its inputs alone. */
 deep_status deep__workspace_bind(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], int32_t input,
                                  const void *values, size_t bytes);
+
+/* A block of the device of at least `wanted` bytes in the place of one of `*bytes`; what that held is lost. */
+deep_status deep__workspace_grow(const deep_context *context, void **block, size_t *bytes, size_t wanted,
+                                 const char *what);
+
+/* ---- images that are known before their run (upload_ahead.c) ---- */
+
+/*
+ * Tells which images will be bound after those of the next run, so that a device gets them while it computes. They stay as they are
+ * until results of their own run or a later one were read, or deep__workspace_expect_nothing().
+ */
+void deep__workspace_expect(deep_workspace *workspace, deep_batch batch);
+
+/* Forgets what is expected, and waits for what is on its way: then the memory may go. Of no effect on an empty workspace. */
+void deep__workspace_expect_nothing(deep_workspace *workspace);
+
+/* For bind: whether these images are on their way, which then are the bound ones. What was on its way is forgotten otherwise. */
+deep_status deep__workspace_arrive(deep_workspace *workspace, deep_batch batch, bool *arrived);
+
+/* To be called when a run is queued: begins the upload of what is expected. */
+deep_status deep__workspace_send(deep_workspace *workspace);
 
 /* Copies the first `bytes` of a value of the arena, once what makes it is done. */
 deep_status deep__program_read(const deep_program *program, const deep_workspace *workspace, deep_value value, void *to,

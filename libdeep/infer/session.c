@@ -148,15 +148,22 @@ void deep_session_free(deep_session *session)
     deep__free(allocator, session);
 }
 
+size_t deep__session_run_bytes(const deep_session *session)
+{
+    return (size_t)session->images_a_run * input_values(session->model) * sizeof *session->input;
+}
+
 static deep_status compute(deep_session *session, const float *input)
 {
     void *base[DEEP_SEGMENT_COUNT] = {NULL};
-    const size_t bytes = (size_t)session->images_a_run * input_values(session->model) * sizeof *input;
+    const size_t bytes = deep__session_run_bytes(session);
     DEEP_TRY(deep__model_for_device(session->model, &base[DEEP_SEGMENT_PARAM]));
     DEEP_TRY(deep__workspace_bind(session->workspace, base, DEEP_INPUT_IMAGES, input, bytes));
     ++session->passes;
-    if (session->step_times != NULL) return deep__session_run_steps(session, base);
-    return deep__program_run(&session->program, session->workspace, base, 0, session->program.graph.node_count);
+    const int32_t count = session->program.graph.node_count;
+    DEEP_TRY(session->step_times != NULL ? deep__session_run_steps(session, base)
+                                         : deep__program_run(&session->program, session->workspace, base, 0, count));
+    return deep__workspace_send(session->workspace);
 }
 
 static deep_status copy_result(const deep_session *session, deep_value value, int32_t n, float *to)

@@ -51,6 +51,9 @@ deep_status deep__session_program(deep_program *program, deep_value *probabiliti
 /* One pass with a look at the clock between the nodes (session_steps.c). */
 deep_status deep__session_run_steps(deep_session *session, void *base[DEEP_SEGMENT_COUNT]);
 
+/* Bytes of the images that go through the network together. */
+size_t deep__session_run_bytes(const deep_session *session);
+
 /* The first n images of session->input, without checks; n x classes probabilities in session->predictions. */
 deep_status deep__session_predict(deep_session *session, int32_t n);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The training loop: epochs of steps, each epoch judged on the validation set with exact batch-norm statistics. */
 #define _POSIX_C_SOURCE 200809L
+#include "backend/staging.h"
 #include "data/classes.h"
 #include "data/dataset.h"
 #include "infer/evaluate.h"
@@ -167,6 +168,7 @@ static deep_status make_loaders(fit *f)
                                    .seed = o->seed,
                                    .augment = o->augment,
                                    .shuffle = true,
+                                   .staging = deep__staging(f->model->context),
                                    .preprocess = f->model->preprocess};
     DEEP_TRY(deep__loader_create(&f->loader, f->train, &loading));
     if (f->valid == NULL) return DEEP_OK;
@@ -219,6 +221,14 @@ static deep_status train_step(fit *f, const float *input, const int32_t *labels,
     return DEEP_OK;
 }
 
+/* Where the workers are ahead, the next batch goes up to the device during this step. */
+static void expect_next(fit *f)
+{
+    deep_batch next;
+    next.bytes = deep__loader_peek(f->loader, &next.images);
+    deep__workspace_expect(&f->trainer.workspace, next);
+}
+
 static deep_status train_epoch(fit *f)
 {
     deep_fit_state *s = &f->state;
@@ -230,6 +240,7 @@ static deep_status train_epoch(fit *f)
         int32_t n;
         DEEP_TRY(deep__context_check_cancel(f->model->context));
         DEEP_TRY(deep__loader_next(f->loader, &input, &labels, &n));
+        expect_next(f);
         DEEP_TRY(train_step(f, input, labels, n, steps));
         if (every > 0 && s->step % every == 0 && s->step < steps) DEEP_TRY(save_checkpoint(f));
         const deep_progress p = progress_of(f, DEEP_PHASE_TRAIN, s->step, steps);
@@ -362,6 +373,7 @@ static deep_status run(fit *f)
 static void release(fit *f)
 {
     deep_session_free(f->session);
+    deep__workspace_expect_nothing(&f->trainer.workspace);
     deep__loader_free(f->valid_loader);
     deep__loader_free(f->loader);
     deep__statistics_restore(&f->statistics);

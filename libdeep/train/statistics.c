@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "train/statistics.h"
 
+#include "backend/staging.h"
 #include "base/rng.h"
 #include "graph/passes.h"
 
@@ -85,6 +86,7 @@ static deep_status create(deep_statistics *s, const deep_dataset *train)
                                          .cache_bytes = o->cache_bytes / 2,
                                          .subset = s->images,
                                          .subset_count = count,
+                                         .staging = deep__staging(model->context),
                                          .preprocess = model->preprocess};
     return deep__loader_create(&s->loader, train, &loading);
 }
@@ -148,12 +150,16 @@ static deep_status pool(deep_statistics *s)
         DEEP_TRY(deep__context_check_cancel(s->trainer->model->context));
         DEEP_TRY(deep__loader_next(s->loader, &input, &labels, &n));
         if (n == 0) return DEEP_OK;
+        deep_batch next;
+        next.bytes = deep__loader_peek(s->loader, &next.images);
+        deep__workspace_expect(&s->trainer->workspace, next);
         void *base[DEEP_SEGMENT_COUNT] = {NULL};
         const int64_t side = s->trainer->model->arch.input_size;
         const size_t values = (size_t)n * (size_t)(side * side * 3);
         DEEP_TRY(deep__model_for_device(s->trainer->model, &base[DEEP_SEGMENT_PARAM]));
         DEEP_TRY(deep__workspace_bind(&s->trainer->workspace, base, DEEP_INPUT_IMAGES, input, values * sizeof *input));
         DEEP_TRY(deep__program_run(&s->program, &s->trainer->workspace, base, 0, s->program.graph.node_count));
+        DEEP_TRY(deep__workspace_send(&s->trainer->workspace));
         DEEP_TRY(add_batch(s, weight));
     }
 }

@@ -186,6 +186,7 @@ static deep_status run_backward(deep_trainer *trainer, const deep_step_program *
         DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_LOSS_SCALE, factors, sizeof factors));
         DEEP_TRY(deep__program_run(&p->program, &trainer->workspace, base, 0, p->update_begin));
         deep__mirror_device_wrote(&trainer->gradient_mirror);
+        DEEP_TRY(deep__workspace_send(&trainer->workspace));
         DEEP_TRY(read_found(trainer, p, f));
         again = isfinite(f->loss[0]) && f->norm[1] == 0 && deep__loss_scale_lower(&trainer->loss_scale);
         if (again)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A device without a GPU, whose memory the host cannot touch: its pages are closed except while a plan runs or something is
- * copied. A forgotten upload or download ends the program. FAKE_GPUS says how many there are, FAKE_GPU_BYTES how much
- * memory each has.
+ * copied. A forgotten upload or download ends the program, and so does an upload beside into what queued work uses. FAKE_GPUS says how
+ * many there are, FAKE_GPU_BYTES how much memory each has; FAKE_GPU_LOCKS=0 makes one without page-locked memory.
  */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "shim.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { MAX_BLOCKS = 4096, PAGE = 4096 };
+enum { MAX_BLOCKS = 4096, MAX_LOCKED = 64, PAGE = 4096 };
 
 typedef struct block {
     char *memory;
@@ -24,6 +24,7 @@ typedef struct block {
 typedef struct shim_device {
     pthread_mutex_t lock; /* of what follows */
     block blocks[MAX_BLOCKS];
+    block locked[MAX_LOCKED]; /* of the host's memory */
     size_t limit, used;
     int32_t users;               /* queues that have the memory open */
     pthread_mutex_t queues_lock; /* taken before any other */
@@ -35,6 +36,7 @@ struct deep_accelerator {
     pthread_mutex_t busy; /* from enter to leave */
     shim_device *device;
     shim_launches queued;
+    shim_launches beside; /* uploads since the two met */
     deep_recording *recording;
     deep_accelerator *next; /* queue of the device */
 };
@@ -95,6 +97,8 @@ static void close_device(shim_device *device)
 {
     for (int i = 0; i < MAX_BLOCKS; ++i)
         if (device->blocks[i].memory != NULL) abort(); /* device memory was leaked */
+    for (int i = 0; i < MAX_LOCKED; ++i)
+        if (device->locked[i].memory != NULL) abort();
     pthread_mutex_destroy(&device->queues_lock);
     pthread_mutex_destroy(&device->lock);
     free(device);
@@ -147,10 +151,11 @@ void deep__accelerator_leave(deep_accelerator *accelerator, int32_t before)
     pthread_mutex_unlock(&accelerator->busy);
 }
 
-static block *find_block(shim_device *device, const void *memory)
+/* The block that an address is in, or, for NULL, a free one. */
+static block *find_block(block *blocks, int count, const void *memory)
 {
-    for (int i = 0; i < MAX_BLOCKS; ++i) {
-        block *b = &device->blocks[i];
+    for (int i = 0; i < count; ++i) {
+        block *b = &blocks[i];
         if (memory == NULL
                 ? b->memory == NULL
                 : b->memory != NULL && (const char *)memory >= b->memory && (const char *)memory < b->memory + b->bytes)
@@ -162,7 +167,7 @@ static block *find_block(shim_device *device, const void *memory)
 bool shim_owns(deep_accelerator *accelerator, const void *memory)
 {
     pthread_mutex_lock(&accelerator->device->lock);
-    const bool found = find_block(accelerator->device, memory) != NULL;
+    const bool found = find_block(accelerator->device->blocks, MAX_BLOCKS, memory) != NULL;
     pthread_mutex_unlock(&accelerator->device->lock);
     return found;
 }
@@ -172,7 +177,7 @@ static deep_status alloc(deep_accelerator *accelerator, void **out, size_t bytes
     shim_device *device = accelerator->device;
     const size_t whole = (bytes + PAGE - 1) / PAGE * PAGE + (bytes == 0 ? PAGE : 0);
     pthread_mutex_lock(&device->lock);
-    block *b = find_block(device, NULL);
+    block *b = find_block(device->blocks, MAX_BLOCKS, NULL);
     void *memory = MAP_FAILED;
     const size_t left = device->limit - device->used;
     if (b != NULL && whole <= left)
@@ -206,7 +211,7 @@ static void release(deep_accelerator *accelerator, void *memory)
     if (memory == NULL) return;
     sync_device(accelerator);
     pthread_mutex_lock(&device->lock);
-    block *b = find_block(device, memory);
+    block *b = find_block(device->blocks, MAX_BLOCKS, memory);
     if (b == NULL || b->memory != memory) abort(); /* not ours, or freed twice */
     device->used -= b->bytes;
     munmap(b->memory, b->bytes);
@@ -249,11 +254,93 @@ static void queue_write(deep_accelerator *accelerator, void *to, const void *fro
     free(w);
 }
 
+/* A copy that reads when it runs. */
+typedef struct late_copy {
+    void *to;
+    const void *from;
+    size_t bytes;
+} late_copy;
+
+static void copy_now(const void *arguments, kernel_grid grid)
+{
+    const late_copy *copy = arguments;
+    (void)grid;
+    memcpy(copy->to, copy->from, copy->bytes);
+}
+
+static bool is_locked(deep_accelerator *accelerator, const void *memory)
+{
+    shim_device *device = accelerator->device;
+    pthread_mutex_lock(&device->lock);
+    const bool found = find_block(device->locked, MAX_LOCKED, memory) != NULL;
+    pthread_mutex_unlock(&device->lock);
+    return found;
+}
+
 static deep_status upload(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
 {
+    int32_t before;
     if (!shim_owns(accelerator, to) || shim_owns(accelerator, from)) abort(); /* the wrong way round */
-    queue_write(accelerator, to, from, bytes);
+    if (!is_locked(accelerator, from)) {
+        queue_write(accelerator, to, from, bytes);
+        return DEEP_OK;
+    }
+    deep__accelerator_enter(accelerator, &before);
+    shim_queue(accelerator, copy_now, &(late_copy){to, from, bytes}, sizeof(late_copy), (kernel_grid){0});
+    deep__accelerator_leave(accelerator, before);
     return DEEP_OK;
+}
+
+/* It may run at once, so nothing that it does not wait for may use the memory; it runs late, when it is met. */
+static deep_status upload_beside(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
+{
+    int32_t before;
+    if (!shim_owns(accelerator, to) || shim_owns(accelerator, from)) abort();
+    deep__accelerator_enter(accelerator, &before);
+    if (shim_uses(&accelerator->queued, to, bytes)) {
+        fprintf(stderr, "an upload beside changes what queued work uses\n");
+        abort();
+    }
+    shim_append(&accelerator->beside, copy_now, &(late_copy){to, from, bytes}, sizeof(late_copy), (kernel_grid){0});
+    deep__accelerator_leave(accelerator, before);
+    return DEEP_OK;
+}
+
+static deep_status meet(deep_accelerator *accelerator)
+{
+    int32_t before;
+    deep__accelerator_enter(accelerator, &before);
+    shim_meet(&accelerator->queued, &accelerator->beside);
+    deep__accelerator_leave(accelerator, before);
+    return DEEP_OK;
+}
+
+static deep_status alloc_locked(deep_accelerator *accelerator, void **out, size_t bytes)
+{
+    shim_device *device = accelerator->device;
+    *out = NULL;
+    if (number("FAKE_GPU_LOCKS", 1) == 0)
+        return accelerator->host.fail(accelerator->host.user, DEEP_ERROR_OUT_OF_MEMORY,
+                                      "this device is to lock nothing");
+    const size_t whole = (bytes + PAGE - 1) / PAGE * PAGE;
+    pthread_mutex_lock(&device->lock);
+    block *b = find_block(device->locked, MAX_LOCKED, NULL);
+    if (b == NULL || posix_memalign(out, PAGE, whole) != 0) abort();
+    *b = (block){*out, whole};
+    pthread_mutex_unlock(&device->lock);
+    return DEEP_OK;
+}
+
+static void free_locked(deep_accelerator *accelerator, void *memory)
+{
+    shim_device *device = accelerator->device;
+    sync_device(accelerator);
+    pthread_mutex_lock(&device->lock);
+    block *b = find_block(device->locked, MAX_LOCKED, memory);
+    if (b == NULL || b->memory != memory) abort();
+    *b = (block){NULL, 0};
+    pthread_mutex_unlock(&device->lock);
+    free(memory);
 }
 
 static deep_status download(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
@@ -295,6 +382,11 @@ void *deep__accelerator_stream(const deep_accelerator *accelerator)
     return stream.out;
 }
 
+shim_launches *shim_beside(deep_accelerator *accelerator)
+{
+    return &accelerator->beside;
+}
+
 shim_launches *shim_queued(deep_accelerator *accelerator)
 {
     return &accelerator->queued;
@@ -327,4 +419,8 @@ const deep_accelerators deep__cuda_accelerators = {
     sync,
     branch,
     sync_device,
+    upload_beside,
+    meet,
+    alloc_locked,
+    free_locked,
 };

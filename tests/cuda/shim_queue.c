@@ -6,6 +6,7 @@
  */
 #include "shim.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ struct deep_recording {
     shim_launches launches;
 };
 
-static void append(shim_launches *list, shim_work work, const void *arguments, size_t size, kernel_grid grid)
+void shim_append(shim_launches *list, shim_work work, const void *arguments, size_t size, kernel_grid grid)
 {
     shim_launch *l = malloc(sizeof *l);
     void *copy = malloc(size);
@@ -44,6 +45,8 @@ static void clear(shim_launches *list)
         free(list->first);
         list->first = next;
     }
+    list->last = NULL;
+    list->met = NULL;
 }
 
 void shim_run(shim_launches *launches)
@@ -59,6 +62,7 @@ void shim_settle(deep_accelerator *accelerator)
     if (accelerator == NULL) return;
     deep__accelerator_enter(accelerator, &before);
     shim_run(shim_queued(accelerator));
+    shim_run(shim_beside(accelerator));
     deep__accelerator_leave(accelerator, before);
 }
 
@@ -69,12 +73,37 @@ void shim_queue(deep_accelerator *accelerator, shim_work work, const void *argum
         return;
     }
     deep_recording *recording = *shim_recording(accelerator);
-    append(recording != NULL ? &recording->launches : shim_queued(accelerator), work, arguments, size, grid);
+    shim_append(recording != NULL ? &recording->launches : shim_queued(accelerator), work, arguments, size, grid);
 }
 
 void deep__kernel_queue(kernel_loops loops, const void *arguments, size_t size, kernel_grid grid)
 {
     shim_queue(grid.stream, loops, arguments, size, grid);
+}
+
+/* ---- uploads beside ---- */
+
+void shim_meet(shim_launches *queued, shim_launches *uploads)
+{
+    if (queued->first == NULL)
+        queued->first = uploads->first;
+    else
+        queued->last->next = uploads->first;
+    if (uploads->first != NULL) queued->last = uploads->last;
+    queued->met = queued->last;
+    *uploads = (shim_launches){0};
+}
+
+bool shim_uses(const shim_launches *queued, const void *memory, size_t bytes)
+{
+    const shim_launch *l = queued->met == NULL ? queued->first : queued->met->next;
+    for (; l != NULL; l = l->next)
+        for (size_t at = 0; at + sizeof(uintptr_t) <= l->size; at += sizeof(uintptr_t)) {
+            uintptr_t word;
+            memcpy(&word, (const char *)l->arguments + at, sizeof word);
+            if (word - (uintptr_t)memory < bytes) return true;
+        }
+    return false;
 }
 
 /* ---- recordings ---- */
@@ -103,7 +132,7 @@ deep_status deep__recording_end(deep_accelerator *accelerator, deep_recording **
 deep_status deep__recording_replay(const deep_recording *recording)
 {
     for (const shim_launch *l = recording->launches.first; l != NULL; l = l->next)
-        append(shim_queued(recording->accelerator), l->work, l->arguments, l->size, l->grid);
+        shim_append(shim_queued(recording->accelerator), l->work, l->arguments, l->size, l->grid);
     return DEEP_OK;
 }
 

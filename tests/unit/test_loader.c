@@ -254,6 +254,55 @@ START_TEST(an_image_that_vanishes_is_named)
 }
 END_TEST
 
+/* Each batch is there some time before it is asked for, and stays until the one behind it is. */
+START_TEST(the_next_batch_can_be_seen_when_it_is_ready)
+{
+    deep_loader_options options = usual();
+    deep_loader *loader;
+    assert_ok(deep__loader_create(&loader, dataset, &options));
+    const float *seen = NULL, *before = NULL, *input;
+    const int32_t *labels;
+    float copy[BATCH * VALUES], old[BATCH * VALUES];
+    int32_t n;
+    ck_assert_uint_eq(deep__loader_peek(loader, &seen), 0); /* no epoch yet */
+    assert_ok(deep__loader_begin(loader, 0, 0));
+    for (int step = 0; step < STEPS; ++step) {
+        size_t bytes;
+        while ((bytes = deep__loader_peek(loader, &seen)) == 0)
+            ck_assert_ptr_null(seen);
+        memcpy(copy, seen, bytes);
+        if (before != NULL) ck_assert_mem_eq(before, old, sizeof old);
+        assert_ok(deep__loader_next(loader, &input, &labels, &n));
+        ck_assert_ptr_eq(input, seen);
+        ck_assert_uint_eq(bytes, (size_t)n * VALUES * sizeof *input);
+        ck_assert_mem_eq(input, copy, bytes);
+        memcpy(old, input, bytes);
+        before = input;
+    }
+    ck_assert_uint_eq(deep__loader_peek(loader, &seen), 0);
+    ck_assert_ptr_null(seen);
+    deep__loader_free(loader);
+}
+END_TEST
+
+START_TEST(an_image_that_vanished_is_not_seen_ahead)
+{
+    deep_loader_options options = usual();
+    deep_loader *loader;
+    const float *seen, *input;
+    const int32_t *labels;
+    int32_t n;
+    options.shuffle = false;
+    options.cache_bytes = 0;
+    unlink(deep_dataset_path(dataset, 1));
+    assert_ok(deep__loader_create(&loader, dataset, &options));
+    assert_ok(deep__loader_begin(loader, 0, 0));
+    assert_status(deep__loader_next(loader, &input, &labels, &n), DEEP_ERROR_NOT_FOUND); /* it is complete now */
+    ck_assert_uint_eq(deep__loader_peek(loader, &seen), 0);
+    deep__loader_free(loader);
+}
+END_TEST
+
 START_TEST(a_loader_without_an_epoch_is_freed)
 {
     deep_loader_options options = usual();
@@ -370,6 +419,8 @@ Suite *test_suite(void)
         later_epochs_decode_nothing_and_allocate_nothing,
         an_image_that_vanishes_is_named,
         a_loader_without_an_epoch_is_freed,
+        the_next_batch_can_be_seen_when_it_is_ready,
+        an_image_that_vanished_is_not_seen_ahead,
         signals_are_left_to_the_host,
         a_forked_child_gets_an_error_at_once,
         a_failed_allocation_is_an_error_without_a_leak,
