@@ -38,17 +38,79 @@ static void choose_top(deep_prediction *top, int32_t k, const float *probabiliti
     }
 }
 
-static deep_status predict_batch(deep_session *session, deep_image *const *images, int32_t n, deep_prediction *top,
-                                 int32_t k)
+/* What is asked for, batch after batch. */
+typedef struct prediction_job {
+    deep_session *session;
+    deep_image *const *images;
+    int64_t n;
+    deep_prediction *top; /* n x k */
+    int32_t k;
+} prediction_job;
+
+static int32_t batch_size(const prediction_job *job, int64_t first)
 {
-    const deep_model *model = session->model;
+    const int32_t batch = job->session->batch;
+    return job->n - first < batch ? (int32_t)(job->n - first) : batch;
+}
+
+static deep_status fill_input(const prediction_job *job, int64_t first, float *input)
+{
+    const deep_model *model = job->session->model;
     const size_t values = (size_t)model->arch.input_size * (size_t)model->arch.input_size * 3;
-    for (int32_t i = 0; i < n; ++i)
-        DEEP_TRY(deep_session_preprocess(session, images[i], session->input + (size_t)i * values));
-    DEEP_TRY(deep__session_predict(session, n));
-    for (int32_t i = 0; i < n; ++i)
-        choose_top(top + (size_t)i * (size_t)k, k, session->predictions + i * model->arch.classes, model->arch.classes);
+    const int32_t count = batch_size(job, first);
+    for (int32_t i = 0; i < count; ++i)
+        DEEP_TRY(deep_session_preprocess(job->session, job->images[first + i], input + (size_t)i * values));
     return DEEP_OK;
+}
+
+static void choose_tops(const prediction_job *job, int64_t first)
+{
+    const int32_t classes = job->session->model->arch.classes, count = batch_size(job, first), k = job->k;
+    for (int32_t i = 0; i < count; ++i)
+        choose_top(job->top + (first + i) * k, k, job->session->predictions + i * classes, classes);
+}
+
+static deep_status predict_in_turn(const prediction_job *job)
+{
+    for (int64_t first = 0; first < job->n; first += job->session->batch) {
+        DEEP_TRY(fill_input(job, first, job->session->input));
+        DEEP_TRY(deep__session_predict(job->session, batch_size(job, first)));
+        choose_tops(job, first);
+    }
+    return DEEP_OK;
+}
+
+/* While the device computes a batch, the next one is made and goes up. */
+static deep_status predict_ahead(const prediction_job *job)
+{
+    deep_session *session = job->session;
+    const size_t bytes = deep__session_run_bytes(session);
+    DEEP_TRY(deep__session_add_second(session));
+    float *now = session->input, *next = session->second;
+    DEEP_TRY(fill_input(job, 0, now));
+    for (int64_t first = 0; first < job->n; first += session->batch) {
+        DEEP_TRY(deep__session_begin(session, now));
+        if (first + session->batch < job->n) {
+            DEEP_TRY(fill_input(job, first + session->batch, next));
+            deep__workspace_expect(session->workspace, (deep_batch){next, bytes});
+            DEEP_TRY(deep__workspace_send(session->workspace));
+        }
+        DEEP_TRY(deep__session_finish(session, batch_size(job, first)));
+        choose_tops(job, first);
+        float *const done = now;
+        now = next;
+        next = done;
+    }
+    return DEEP_OK;
+}
+
+static deep_status run_job(const prediction_job *job)
+{
+    const bool in_turn = deep__computes_in_host_memory(job->session->model->context) || job->n <= job->session->batch;
+    if (in_turn) return predict_in_turn(job);
+    const deep_status status = predict_ahead(job);
+    deep__workspace_expect_nothing(job->session->workspace);
+    return status;
 }
 
 deep_status deep_model_predict(const deep_model *model, deep_image *const *images, int64_t n,
@@ -66,11 +128,8 @@ deep_status deep_model_predict(const deep_model *model, deep_image *const *image
     if (n == 0) return DEEP_OK;
     deep_session *session;
     DEEP_TRY(deep__session_acquire(&session, model, options.batch));
-    deep_status status = DEEP_OK;
-    for (int64_t i = 0; i < n && status == DEEP_OK; i += options.batch) {
-        const int32_t count = n - i < options.batch ? (int32_t)(n - i) : options.batch;
-        status = predict_batch(session, images + i, count, top + i * k, k);
-    }
+    const prediction_job job = {session, images, n, top, k};
+    const deep_status status = run_job(&job);
     deep__session_release(session);
     return status;
 }

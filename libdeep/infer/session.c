@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "infer/session.h"
 
+#include "backend/staging.h"
 #include "graph/passes.h"
 #include "model/kernel_dtypes.h"
 #include "model/layout.h"
@@ -81,7 +82,8 @@ static deep_status set_up(deep_session *session, deep_session_shape shape)
                                   sizeof *session->step_times, "a session's times"));
     DEEP_TRY(deep__alloc(&session->predictions, allocator, (size_t)session->batch,
                          (size_t)session->model->arch.classes * sizeof(float), "a session's predictions"));
-    return deep__alloc_zero(&session->input, allocator, runs * (size_t)together * input_values(session->model),
+    const deep_allocator staging = deep__staging(session->model->context);
+    return deep__alloc_zero(&session->input, &staging, runs * (size_t)together * input_values(session->model),
                             sizeof(float), "a session's input");
 }
 
@@ -143,7 +145,9 @@ void deep_session_free(deep_session *session)
     deep__workspace_free(&session->own_workspace);
     deep__free(allocator, session->step_times);
     deep__free(allocator, session->predictions);
-    deep__free(allocator, session->input);
+    const deep_allocator staging = deep__staging(model->context);
+    deep__free(&staging, session->second);
+    deep__free(&staging, session->input);
     if (session->holds_model) deep__model_unshare(model);
     deep__free(allocator, session);
 }
@@ -199,6 +203,26 @@ static deep_status compute_all(deep_session *session, const float *input, int32_
 deep_status deep__session_predict(deep_session *session, int32_t n)
 {
     return compute_all(session, session->input, n, NULL, session->predictions);
+}
+
+deep_status deep__session_begin(deep_session *session, const float *input)
+{
+    session->passes = 0;
+    return compute(session, input);
+}
+
+deep_status deep__session_finish(deep_session *session, int32_t n)
+{
+    session->images = n;
+    return copy_result(session, session->probabilities, n, session->predictions);
+}
+
+deep_status deep__session_add_second(deep_session *session)
+{
+    const deep_allocator staging = deep__staging(session->model->context);
+    if (session->second != NULL) return DEEP_OK;
+    return deep__alloc_zero(&session->second, &staging, deep__session_run_bytes(session), 1,
+                            "a session's second input");
 }
 
 deep_status deep_session_run(deep_session *session, const float *input, int32_t n, float *logits, float *probabilities)

@@ -13,6 +13,7 @@ struct deep_session {
     deep_workspace own_workspace;
     deep_value probabilities;
     float *input;       /* whole runs of the batch x size x size x 3, for what is preprocessed or fills a run in part */
+    float *second;      /* as much, for the batch behind it while a device computes; NULL = not wanted yet */
     float *predictions; /* batch x classes */
     int32_t batch;
     int32_t images_a_run; /* that go through the network together: few, so that what they need stays in the caches */
@@ -56,6 +57,13 @@ size_t deep__session_run_bytes(const deep_session *session);
 
 /* The first n images of session->input, without checks; n x classes probabilities in session->predictions. */
 deep_status deep__session_predict(deep_session *session, int32_t n);
+
+/* The same on a device in two parts: queues the whole batch in `input`, and waits for the probabilities of its first n images. */
+deep_status deep__session_begin(deep_session *session, const float *input);
+deep_status deep__session_finish(deep_session *session, int32_t n);
+
+/* Makes session->second. */
+deep_status deep__session_add_second(deep_session *session);
 
 /* A session from the model's idle ones, or a new one; give it back with deep__session_release(). */
 deep_status deep__session_acquire(deep_session **out, const deep_model *model, int32_t batch);

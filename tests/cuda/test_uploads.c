@@ -214,6 +214,53 @@ START_TEST(without_memory_for_a_second_buffer_batches_go_up_in_turn)
 }
 END_TEST
 
+/* ---- prediction ---- */
+
+enum { PICTURES = 3 * TOGETHER + 2, TOP = 2, PICTURE = 30 };
+
+static void predict_pictures(bool beside, int32_t n, deep_prediction *top)
+{
+    static uint8_t pixels[PICTURES][PICTURE * PICTURE];
+    deep_image *pictures[PICTURES];
+    deep_context *context = open_changed(beside, NULL);
+    deep_model *model = new_model(context);
+    const deep_predict_options options = {DEEP_PREDICT_OPTIONS_INIT, .batch = TOGETHER};
+    for (int i = 0; i < PICTURES; ++i) {
+        for (int p = 0; p < PICTURE * PICTURE; ++p)
+            pixels[i][p] = (uint8_t)((p * (i + 3)) ^ (p >> 3));
+        const deep_pixels frame = {DEEP_PIXELS_INIT, .data = pixels[i], .width = PICTURE, .height = PICTURE,
+                                   .format = DEEP_PIXEL_GRAY8};
+        assert_ok(deep_image_wrap(&pictures[i], context, &frame));
+    }
+    assert_ok(deep_model_predict(model, pictures, n, &options, top, TOP));
+    const int once = uploads;
+    assert_ok(deep_model_predict(model, pictures, n, &options, top, TOP)); /* by the same session */
+    ck_assert_int_eq(uploads, 2 * once);
+    for (int i = 0; i < PICTURES; ++i)
+        deep_image_free(pictures[i]);
+    deep_model_free(model);
+    deep_context_free(context);
+}
+
+START_TEST(pictures_that_go_up_ahead_are_what_they_are)
+{
+    static const int32_t counts[] = {1, TOGETHER, TOGETHER + 1, 2 * TOGETHER, PICTURES};
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; ++c) {
+        const int32_t n = counts[c];
+        deep_prediction alone[PICTURES * TOP], in_turn[PICTURES * TOP], ahead[PICTURES * TOP];
+        predict_pictures(false, n, in_turn);
+        ck_assert_int_eq(uploads, 0);
+        predict_pictures(true, n, ahead);
+        ck_assert_int_eq(uploads, 2 * ((n - 1) / TOGETHER));
+        ck_assert_mem_eq(ahead, in_turn, (size_t)(n * TOP) * sizeof *ahead);
+        predict_pictures(true, TOGETHER, alone); /* the first of them, in one batch */
+        const int32_t first = n < TOGETHER ? n : TOGETHER;
+        ck_assert_mem_eq(ahead, alone, (size_t)(first * TOP) * sizeof *ahead);
+        if (n > 1) ck_assert_mem_ne(ahead, ahead + TOP, TOP * sizeof *ahead);
+    }
+}
+END_TEST
+
 /* ---- what ends early ---- */
 
 static int32_t stop_at(void *user, const deep_progress *progress)
@@ -352,6 +399,7 @@ Suite *test_suite(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_checked_fixture(stand_in, setup, teardown);
     tcase_add_loop_test(tests, batches_that_go_up_ahead_change_nothing, 0, 2);
+    tcase_add_test(tests, pictures_that_go_up_ahead_are_what_they_are);
     tcase_add_test(tests, without_memory_for_a_second_buffer_batches_go_up_in_turn);
     tcase_add_test(tests, a_training_that_is_cancelled_leaves_nothing_behind);
     tcase_add_test(tests, an_upload_beside_comes_between_two_meetings);
