@@ -143,6 +143,25 @@ DEEP_API int32_t deep_device_count(void);
  */
 DEEP_API deep_status deep_device_info(int32_t index, deep_device *device);
 
+/**
+ * Gives memory of the context's GPU, for deep_session_run_device(). Any other memory of that GPU is as good.
+ *
+ * @param[out] out   An address that means nothing to the host, 256-byte aligned; the caller frees it with deep_device_memory_free(). NULL on
+ *                   error.
+ * @param      bytes At least 1. What stands in them is not defined.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_UNSUPPORTED (a device that computes in the host's
+ *         memory), DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND. Any thread. Since 0.1.
+ */
+DEEP_API deep_status deep_device_memory_alloc(void **out, deep_context *context, size_t bytes);
+
+/**
+ * Frees it, when all that is queued on the GPU is done.
+ *
+ * @param context The one that the memory was made from, which has not been freed yet.
+ * @param memory  NULL is fine. Any thread. Since 0.1.
+ */
+DEEP_API void deep_device_memory_free(deep_context *context, void *memory);
+
 #ifdef __cplusplus
 }
 #endif

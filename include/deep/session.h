@@ -60,6 +60,41 @@ DEEP_API void deep_session_free(deep_session *session);
 DEEP_API deep_status deep_session_run(deep_session *session, const float *input, int32_t n, float *logits,
                                       float *probabilities);
 
+/**
+ * Runs input that stands in the GPU's memory and leaves the results there; nothing passes through the host. The work is queued in
+ * the session's stream, with copies of the input and the results, and the call returns: the input is read when the stream comes to
+ * it, and results are there when the stream has passed. Whoever wrote the input in another stream lets this one wait
+ * (deep_session_stream()); whoever reads the results, or uses the input again, waits by deep_session_wait(), or queues that in the same
+ * stream.
+ *
+ * @param      input  n x size x size x 3 values, as deep_session_run()'s, in the memory of the context's GPU (cudaMalloc() and
+ *                    others, managed memory too), aligned to 4 bytes. It stays as it is until the stream has passed.
+ * @param      n      1 to the session's batch.
+ * @param[out] logits n x classes values in the same memory, which is there until the stream has passed; NULL = not wanted.
+ * @param[out] probabilities likewise; NULL = not wanted.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT (an address that is not of that GPU, too), DEEP_ERROR_UNSUPPORTED (a device that
+ *         computes in the host's memory), DEEP_ERROR_OUT_OF_MEMORY, DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND. What goes wrong later is told
+ *         by the next call that waits. Since 0.1.
+ */
+DEEP_API deep_status deep_session_run_device(deep_session *session, const float *input, int32_t n, float *logits,
+                                             float *probabilities);
+
+/**
+ * Waits for what the session has queued.
+ *
+ * @param stream Of the same GPU (cudaStream_t), which waits; the call returns at once. NULL = the calling thread waits. The default
+ *               stream has the handle cudaStreamLegacy.
+ * @return DEEP_OK, DEEP_ERROR_INVALID_ARGUMENT, DEEP_ERROR_UNSUPPORTED (a device that computes in the host's memory),
+ *         DEEP_ERROR_FORKED, DEEP_ERROR_BACKEND. Any thread while the session lives. Since 0.1.
+ */
+DEEP_API deep_status deep_session_wait(deep_session *session, void *stream);
+
+/**
+ * @return The stream that the session computes in (cudaStream_t): the option's, or its own, which lives as long as the session. NULL
+ *         for NULL and for a device that computes in the host's memory. Any thread. Since 0.1.
+ */
+DEEP_API void *deep_session_stream(const deep_session *session);
+
 /** A layer of a session that was made with `layers`. */
 typedef struct deep_layer {
     size_t struct_size; /**< sizeof(deep_layer), set by the caller */

@@ -93,6 +93,18 @@ typedef struct deep_accelerators {
      */
     deep_status (*alloc_locked)(deep_accelerator *accelerator, void **out, size_t bytes);
     void (*free_locked)(deep_accelerator *accelerator, void *memory);
+
+    /* Within the device's memory, the host's own of it too; queued. */
+    deep_status (*copy)(deep_accelerator *accelerator, void *to, const void *from, size_t bytes);
+
+    /* Whether an address is of the device's memory, whoever asked for that. */
+    bool (*owns)(deep_accelerator *accelerator, const void *memory);
+
+    /* The queue as the host knows it: what `branch` was given, or the queue's own. */
+    void *(*stream)(deep_accelerator *accelerator);
+
+    /* Lets a stream of the host's wait for what is queued now. */
+    deep_status (*hold)(deep_accelerator *accelerator, void *stream);
 } deep_accelerators;
 
 /* A kernel [inner, columns] that is packed: 1x1 ones in F32, all but depthwise ones in BF16 and I8. */

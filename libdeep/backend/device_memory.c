@@ -40,6 +40,27 @@ void deep__device_free(const deep_context *context, void *memory)
         context->backend->accelerators->free(context->accelerator, memory);
 }
 
+deep_status deep__require_device_memory(const deep_context *context)
+{
+    if (!deep__computes_in_host_memory(context)) return DEEP_OK;
+    return deep__fail(DEEP_ERROR_UNSUPPORTED, "device \"%s\" computes in the host's memory and has none of its own",
+                      context->device);
+}
+
+deep_status deep_device_memory_alloc(void **out, deep_context *context, size_t bytes)
+{
+    DEEP_REQUIRE_OUT(out);
+    DEEP_TRY(deep__context_check(context));
+    DEEP_REQUIRE(bytes >= 1, "0 bytes wanted");
+    DEEP_TRY(deep__require_device_memory(context));
+    return deep__device_alloc(out, context, bytes, "memory on the device");
+}
+
+void deep_device_memory_free(deep_context *context, void *memory)
+{
+    if (context != NULL && !deep__computes_in_host_memory(context)) deep__device_free(context, memory);
+}
+
 static deep_accelerator *queue_or_own(const deep_context *context, deep_accelerator *queue)
 {
     return queue != NULL ? queue : context->accelerator;

@@ -21,6 +21,9 @@ deep_context *deep__context_in_host_memory(deep_context *context);
  */
 bool deep__context_supports(const deep_context *context, const deep_graph *graph, char *reason, size_t size);
 
+/* DEEP_ERROR_UNSUPPORTED where plans compute in the host's memory. */
+deep_status deep__require_device_memory(const deep_context *context);
+
 /* `what` names the purpose in the error text. */
 deep_status deep__device_alloc(void **out, const deep_context *context, size_t bytes, const char *what);
 void deep__device_free(const deep_context *context, void *memory);

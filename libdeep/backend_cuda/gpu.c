@@ -255,7 +255,10 @@ static deep_status copy(deep_accelerator *gpu, void *to, const void *from, size_
     cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, gpu->stream);
     if (error == cudaSuccess && kind == cudaMemcpyDeviceToHost) error = cudaStreamSynchronize(gpu->stream);
     deep__accelerator_leave(gpu, before);
-    return deep__gpu_check(&gpu->host, error, kind == cudaMemcpyDeviceToHost ? "downloading" : "uploading");
+    const char *what = kind == cudaMemcpyDeviceToHost     ? "downloading"
+                       : kind == cudaMemcpyDeviceToDevice ? "copying"
+                                                          : "uploading";
+    return deep__gpu_check(&gpu->host, error, what);
 }
 
 /* From memory that is not page-locked, the driver has read all when the call returns. */
@@ -267,6 +270,23 @@ static deep_status upload(deep_accelerator *gpu, void *to, const void *from, siz
 static deep_status download(deep_accelerator *gpu, void *to, const void *from, size_t bytes)
 {
     return copy(gpu, to, from, bytes, cudaMemcpyDeviceToHost);
+}
+
+static deep_status copy_within(deep_accelerator *gpu, void *to, const void *from, size_t bytes)
+{
+    return copy(gpu, to, from, bytes, cudaMemcpyDeviceToDevice);
+}
+
+static bool owns(deep_accelerator *gpu, const void *memory)
+{
+    int32_t before;
+    struct cudaPointerAttributes found = {0};
+    if (deep__accelerator_enter(gpu, &before) != DEEP_OK) return false;
+    const cudaError_t error = cudaPointerGetAttributes(&found, memory);
+    if (error != cudaSuccess) cudaGetLastError(); /* as in alloc() */
+    deep__accelerator_leave(gpu, before);
+    if (error != cudaSuccess) return false;
+    return found.type == cudaMemoryTypeManaged || (found.type == cudaMemoryTypeDevice && found.device == gpu->index);
 }
 
 static deep_status clear(deep_accelerator *gpu, void *memory, size_t bytes)
@@ -298,6 +318,27 @@ static deep_status sync_device(deep_accelerator *gpu)
         status = sync(next);
     pthread_mutex_unlock(&first->branches_lock);
     return status;
+}
+
+/* ---- streams of the host's ---- */
+
+static void *stream_of(deep_accelerator *gpu)
+{
+    return gpu->stream;
+}
+
+/* An event that is destroyed while a stream waits for it goes when it has come. */
+static deep_status hold(deep_accelerator *gpu, void *stream)
+{
+    int32_t before;
+    cudaEvent_t queued = NULL;
+    DEEP_TRY(deep__accelerator_enter(gpu, &before));
+    cudaError_t error = cudaEventCreateWithFlags(&queued, cudaEventDisableTiming);
+    if (error == cudaSuccess) error = cudaEventRecord(queued, gpu->stream);
+    if (error == cudaSuccess) error = cudaStreamWaitEvent(stream, queued, 0);
+    if (queued != NULL) cudaEventDestroy(queued);
+    deep__accelerator_leave(gpu, before);
+    return deep__gpu_check(&gpu->host, error, "letting a stream wait");
 }
 
 /* ---- for the ops ---- */
@@ -336,4 +377,8 @@ const deep_accelerators deep__cuda_accelerators = {
     deep__gpu_meet,
     deep__gpu_alloc_locked,
     deep__gpu_free_locked,
+    copy_within,
+    owns,
+    stream_of,
+    hold,
 };

@@ -118,6 +118,19 @@ deep_status deep__workspace_bind(deep_workspace *workspace, void *base[DEEP_SEGM
     return deep__upload(workspace->context, workspace->queue, workspace->inputs[input], values, bytes);
 }
 
+deep_status deep__workspace_bind_device(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], int32_t input,
+                                        const void *values, size_t bytes, size_t room)
+{
+    const deep_accelerators *accelerators = workspace->context->backend->accelerators;
+    const bool is_new = workspace->inputs[input] == NULL || workspace->input_bytes[input] < room;
+    deep__workspace_expect_nothing(workspace);
+    DEEP_TRY(deep__workspace_grow(workspace->context, &workspace->inputs[input], &workspace->input_bytes[input], room,
+                                  "an input"));
+    if (is_new) DEEP_TRY(accelerators->clear(workspace->queue, workspace->inputs[input], room));
+    base[DEEP_SEGMENT_INPUT + input] = workspace->inputs[input];
+    return accelerators->copy(workspace->queue, workspace->inputs[input], values, bytes);
+}
+
 deep_status deep__program_read(const deep_program *program, const deep_workspace *workspace, deep_value value, void *to,
                                size_t bytes)
 {

@@ -101,6 +101,12 @@ deep_status deep__workspace_arrive(deep_workspace *workspace, deep_batch batch, 
 
 /* To be called when a run is queued: begins the upload of what is expected. */
 deep_status deep__workspace_send(deep_workspace *workspace);
+/*
+ * Binds values that stand in the device's memory, `bytes` of them, by a copy in the workspace's queue into an input of `room` bytes,
+ * whose rest stays as it was: an input that never moves is what recorded runs want.
+ */
+deep_status deep__workspace_bind_device(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], int32_t input,
+                                        const void *values, size_t bytes, size_t room);
 
 /* Copies the first `bytes` of a value of the arena, once what makes it is done. */
 deep_status deep__program_read(const deep_program *program, const deep_workspace *workspace, deep_value value, void *to,

@@ -49,8 +49,7 @@ deep_status deep__session_program(deep_program *program, deep_value *probabiliti
     return deep__program_compile(program, shape.queue, shape.threads, shape.packed);
 }
 
-/* Values of one preprocessed image. */
-static size_t input_values(const deep_model *model)
+size_t deep__input_values(const deep_model *model)
 {
     return (size_t)model->arch.input_size * (size_t)model->arch.input_size * 3;
 }
@@ -83,7 +82,7 @@ static deep_status set_up(deep_session *session, deep_session_shape shape)
     DEEP_TRY(deep__alloc(&session->predictions, allocator, (size_t)session->batch,
                          (size_t)session->model->arch.classes * sizeof(float), "a session's predictions"));
     const deep_allocator staging = deep__staging(session->model->context);
-    return deep__alloc_zero(&session->input, &staging, runs * (size_t)together * input_values(session->model),
+    return deep__alloc_zero(&session->input, &staging, runs * (size_t)together * deep__input_values(session->model),
                             sizeof(float), "a session's input");
 }
 
@@ -154,20 +153,25 @@ void deep_session_free(deep_session *session)
 
 size_t deep__session_run_bytes(const deep_session *session)
 {
-    return (size_t)session->images_a_run * input_values(session->model) * sizeof *session->input;
+    return (size_t)session->images_a_run * deep__input_values(session->model) * sizeof *session->input;
 }
 
-static deep_status compute(deep_session *session, const float *input)
+deep_status deep__session_pass(deep_session *session, void *base[DEEP_SEGMENT_COUNT])
 {
-    void *base[DEEP_SEGMENT_COUNT] = {NULL};
-    const size_t bytes = deep__session_run_bytes(session);
     DEEP_TRY(deep__model_for_device(session->model, &base[DEEP_SEGMENT_PARAM]));
-    DEEP_TRY(deep__workspace_bind(session->workspace, base, DEEP_INPUT_IMAGES, input, bytes));
     ++session->passes;
     const int32_t count = session->program.graph.node_count;
     DEEP_TRY(session->step_times != NULL ? deep__session_run_steps(session, base)
                                          : deep__program_run(&session->program, session->workspace, base, 0, count));
     return deep__workspace_send(session->workspace);
+}
+
+static deep_status compute(deep_session *session, const float *input)
+{
+    void *base[DEEP_SEGMENT_COUNT] = {NULL};
+    DEEP_TRY(
+        deep__workspace_bind(session->workspace, base, DEEP_INPUT_IMAGES, input, deep__session_run_bytes(session)));
+    return deep__session_pass(session, base);
 }
 
 static deep_status copy_result(const deep_session *session, deep_value value, int32_t n, float *to)
@@ -181,7 +185,7 @@ static deep_status compute_all(deep_session *session, const float *input, int32_
                                float *probabilities)
 {
     const int32_t together = session->images_a_run;
-    const size_t values = input_values(session->model), classes = (size_t)session->model->arch.classes;
+    const size_t values = deep__input_values(session->model), classes = (size_t)session->model->arch.classes;
     session->passes = 0;
     for (int32_t done = 0; done < n; done += together) {
         const int32_t count = n - done < together ? n - done : together;

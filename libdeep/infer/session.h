@@ -54,6 +54,11 @@ deep_status deep__session_run_steps(deep_session *session, void *base[DEEP_SEGME
 
 /* Bytes of the images that go through the network together. */
 size_t deep__session_run_bytes(const deep_session *session);
+/* Values of one preprocessed image. */
+size_t deep__input_values(const deep_model *model);
+
+/* One pass over images_a_run images; `base` has the input. */
+deep_status deep__session_pass(deep_session *session, void *base[DEEP_SEGMENT_COUNT]);
 
 /* The first n images of session->input, without checks; n x classes probabilities in session->predictions. */
 deep_status deep__session_predict(deep_session *session, int32_t n);

@@ -35,6 +35,7 @@ struct deep_accelerator {
     deep_host host;
     pthread_mutex_t busy; /* from enter to leave */
     shim_device *device;
+    void *stream; /* the host's; NULL = none */
     shim_launches queued;
     shim_launches beside; /* uploads since the two met */
     deep_recording *recording;
@@ -88,8 +89,8 @@ static deep_status open_device(deep_accelerator **out, int32_t index, const deep
 
 static deep_status branch(deep_accelerator **out, deep_accelerator *of, void *stream)
 {
-    (void)stream; /* nobody else computes here */
     open_queue(out, of->device, &of->host);
+    (*out)->stream = stream; /* nobody else computes here */
     return DEEP_OK;
 }
 
@@ -354,6 +355,30 @@ static deep_status download(deep_accelerator *accelerator, void *to, const void 
     return DEEP_OK;
 }
 
+typedef struct copying {
+    void *to;
+    const void *from;
+    size_t bytes;
+} copying;
+
+static void copy_now(const void *arguments, kernel_grid grid)
+{
+    const copying *c = arguments;
+    (void)grid;
+    memcpy(c->to, c->from, c->bytes);
+}
+
+static deep_status copy(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
+{
+    int32_t before;
+    const copying c = {to, from, bytes};
+    if (!shim_owns(accelerator, to) || !shim_owns(accelerator, from)) abort();
+    deep__accelerator_enter(accelerator, &before);
+    shim_queue(accelerator, copy_now, &c, sizeof c, (kernel_grid){0});
+    deep__accelerator_leave(accelerator, before);
+    return DEEP_OK;
+}
+
 static deep_status clear(deep_accelerator *accelerator, void *memory, size_t bytes)
 {
     queue_write(accelerator, memory, NULL, bytes);
@@ -364,6 +389,18 @@ static deep_status sync(deep_accelerator *accelerator)
 {
     shim_settle(accelerator);
     return DEEP_OK;
+}
+
+static void *stream_of(deep_accelerator *accelerator)
+{
+    return accelerator->stream != NULL ? accelerator->stream : accelerator;
+}
+
+/* A stream that waits is one that finds everything done. */
+static deep_status hold(deep_accelerator *accelerator, void *stream)
+{
+    if (stream == NULL) abort(); /* that is nobody's */
+    return sync(accelerator);
 }
 
 /* ---- for the ops ---- */
@@ -423,4 +460,8 @@ const deep_accelerators deep__cuda_accelerators = {
     meet,
     alloc_locked,
     free_locked,
+    copy,
+    shim_owns,
+    stream_of,
+    hold,
 };
