@@ -127,7 +127,7 @@ class Bfloat16(Old):
 
     def __dlpack__(self, **wishes):
         capsule = self.array.__dlpack__(**wishes)
-        dlpack._tensor(capsule).code = dlpack.BFLOAT
+        dlpack.describe(capsule).code = dlpack.BFLOAT
         return capsule
 
 
@@ -141,7 +141,7 @@ def test_bfloat16_goes_in_and_out(wishes, context):
     if wishes and np.lib.NumpyVersion(np.__version__) < "2.1.0":
         wishes = {}
     capsule = tensor.__dlpack__(**wishes)
-    description = dlpack._tensor(capsule)
+    description = dlpack.describe(capsule)
     assert (description.code, description.bits, description.ndim) == (4, 16, 1)
     del capsule
     with pytest.raises(Exception, match="(?i)unsupported"):

@@ -33,6 +33,7 @@ from ._declarations import (
 from ._library import path as library_path
 from .context import Context, Device, build_info, default_context, devices, version
 from .dataset import BadImage, Dataset, Sample
+from .device import DeviceTensor
 from .dlpack import Tensor
 from .errors import (
     BackendError,
@@ -87,6 +88,7 @@ __all__ = [
     "DatasetError",
     "Device",
     "DeviceError",
+    "DeviceTensor",
     "DivergedError",
     "Dtype",
     "Error",

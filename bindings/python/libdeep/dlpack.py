@@ -30,12 +30,12 @@ _NUMPY = {
 _NAMES = {kind: "bfloat16" if kind is c.Dtype.BF16 else name for kind, name in _NUMPY.items()}
 _KINDS = {name: kind for kind, name in _NAMES.items()}
 
-CPU = 1  # kDLCPU
-INT, BFLOAT = 0, 4  # kDLInt, kDLBfloat
+CPU, CUDA = 1, 2  # kDLCPU, kDLCUDA
+INT, FLOAT, BFLOAT = 0, 2, 4  # kDLInt, kDLFloat, kDLBfloat
 
 
 class _Tensor(ctypes.Structure):
-    """DLTensor, as far as the element type."""
+    """DLTensor."""
 
     _fields_ = [
         ("data", ctypes.c_void_p),
@@ -44,11 +44,14 @@ class _Tensor(ctypes.Structure):
         ("code", ctypes.c_uint8),
         ("bits", ctypes.c_uint8),
         ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
     ]
 
 
 class _Versioned(ctypes.Structure):
-    """DLManagedTensorVersioned, as far as the element type."""
+    """DLManagedTensorVersioned."""
 
     _fields_ = [
         ("version", ctypes.c_uint32 * 2),
@@ -67,7 +70,7 @@ _get_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_cha
 )
 
 
-def _tensor(capsule: Any) -> _Tensor:
+def describe(capsule: Any) -> _Tensor:
     """The description inside a capsule that nobody has taken yet."""
     if _is_valid(capsule, b"dltensor_versioned"):
         versioned: _Tensor = _Versioned.from_address(_get_pointer(capsule, b"dltensor_versioned")).tensor
@@ -99,7 +102,7 @@ def _request(producer: Any) -> Any:
         return producer.__dlpack__()
 
 
-def _read_only(capsule: Any) -> bool:
+def read_only(capsule: Any) -> bool:
     """Capsules without a version are of memory that may be written; numpy before 2.1 is more careful than that."""
     if not _is_valid(capsule, b"dltensor_versioned"):
         return False
@@ -114,7 +117,7 @@ def _borrow(producer: Any) -> tuple[npt.NDArray[Any], str, bool]:
     if device[0] != CPU:
         raise BufferError(f"the tensor is on DLPack device {device[0]}, not on the CPU")
     capsule = _request(producer)
-    tensor, writable = _tensor(capsule), not _read_only(capsule)
+    tensor, writable = describe(capsule), not read_only(capsule)
     if (tensor.code, tensor.bits, tensor.lanes) != (BFLOAT, 16, 1):
         array = np.from_dlpack(_Capsule(capsule, device))
         return array, array.dtype.name, writable
@@ -125,6 +128,8 @@ def _borrow(producer: Any) -> tuple[npt.NDArray[Any], str, bool]:
 def as_array(source: Any) -> npt.NDArray[Any]:
     """Anything that numpy knows, and anything that speaks DLPack, without a copy where that is possible."""
     if hasattr(source, "__dlpack__") and not hasattr(source, "__array__"):
+        if source.__dlpack_device__()[0] == CUDA:
+            raise BufferError("the array is in a GPU's memory: a session's run_device() reads it there")
         return np.from_dlpack(source)
     return np.asarray(source)
 
@@ -225,7 +230,7 @@ class Tensor:
         """A capsule for another library's from_dlpack(); the wishes are those of the protocol."""
         capsule = self._view().__dlpack__(**wishes)
         if self.dtype == "bfloat16":
-            _tensor(capsule).code = BFLOAT
+            describe(capsule).code = BFLOAT
         return capsule
 
     def __len__(self) -> int:

@@ -13,6 +13,7 @@ from . import _declarations as c
 from ._handle import Owner, create
 from ._library import library
 from ._options import fill, result
+from .device import Borrowed, DeviceTensor, floats_at
 from .dlpack import as_array
 from .errors import check
 from .image import ImageLike, as_image
@@ -52,6 +53,11 @@ def as_batch(x: Any, side: int, copy: bool | None = None) -> Float32Array:
     if array.dtype.kind not in "fiu":
         raise TypeError(f"input of type {array.dtype}: numbers are wanted")
     return np.array(array, np.float32, order="C")
+
+
+def device_index(name: str) -> int:
+    """1 of "cuda:1", 0 of "cuda" and of what is no GPU."""
+    return int(name.partition(":")[2] or 0)
 
 
 class Layers(Mapping[str, Float32Array]):
@@ -108,6 +114,7 @@ class Session(Owner):
         self.batch = batch or 1
         self._side, self._classes = model.info.input_size, len(model.classes)
         self._with_layers, self._last = layers, 0
+        self._own_stream, self._index = stream is None, device_index(model.device)
         self._handle = create(
             c.deep_session,
             library.deep_session_free,
@@ -117,11 +124,14 @@ class Session(Owner):
             keep=(owner,),
         )
 
+    def _check_layers(self, images: int) -> None:
+        if self._with_layers and images > self.batch:
+            raise ValueError(f"{images} images in a session of batch {self.batch} that keeps its layers")
+
     def _run(self, x: Any, copy: bool | None, logits: bool) -> Float32Array:
         values = as_batch(x, self._side, copy)
         images = len(values)
-        if self._with_layers and images > self.batch:
-            raise ValueError(f"{images} images in a session of batch {self.batch} that keeps its layers")
+        self._check_layers(images)
         out = np.empty((images, self._classes), np.float32)
         owner = self._live
         for first in range(0, images, self.batch):
@@ -144,6 +154,67 @@ class Session(Owner):
     def logits(self, x: Any, *, copy: bool | None = None) -> Float32Array:
         """The values before the softmax; otherwise as run()."""
         return self._run(x, copy, True)
+
+    def _target(self, out: Any, images: int, stream: int) -> DeviceTensor | Borrowed:
+        """Where results go."""
+        wanted = images, self._classes
+        if out is None:
+            return DeviceTensor(self.model.context._live, self._index, wanted)
+        given = Borrowed(out, "out", self._index, stream)
+        if given.shape != wanted or given.read_only:
+            what = "that is read-only" if given.shape == wanted else f"of shape {given.shape}"
+            raise ValueError(f"out {what}: {wanted} is wanted, to be written")
+        return given
+
+    def _queue(self, source: Borrowed, target: DeviceTensor | Borrowed, logits: bool) -> None:
+        owner, images, image = self._live, source.shape[0], 3 * self._side**2
+        for first in range(0, images, self.batch):
+            part = min(self.batch, images - first)
+            to = floats_at(target.address, first * self._classes)
+            results = (to, None) if logits else (None, to)
+            check(
+                library.deep_session_run_device(
+                    owner, floats_at(source.address, first * image), part, *results
+                )
+            )
+            self._last = part
+
+    def _run_device(self, x: Any, out: Any, logits: bool) -> Any:
+        owner = self._live
+        stream = library.deep_session_stream(owner)
+        if stream is None:
+            check(library.deep_session_wait(owner, None))  # says why there is none
+        source = Borrowed(x, "input", self._index, stream)
+        if source.shape[1:] != (self._side, self._side, 3):
+            raise ValueError(
+                f"input of shape {source.shape}: (n, {self._side}, {self._side}, 3) is wanted"
+            )
+        self._check_layers(source.shape[0])
+        target = self._target(out, source.shape[0], stream)
+        try:
+            self._queue(source, target, logits)
+        finally:
+            if self._own_stream:
+                check(library.deep_session_wait(owner, None))
+        result = target if out is None else out
+        if isinstance(result, DeviceTensor):
+            result._written_by(owner)
+        return result
+
+    def run_device(self, x: Any, *, out: Any = None) -> Any:
+        """Probabilities of shape (n, classes) in the GPU's memory, from input that stands there: nothing passes
+        through the host.
+
+        `x`, and `out` where one is given to be written, are what speaks DLPack, such as a torch.Tensor on "cuda":
+        C-contiguous float32 on the session's GPU. Gives `out`, or a new DeviceTensor. The session's stream waits for
+        what wrote `x`. The call returns when the results are there; but in a session made with `stream` the work is
+        queued there, and `x` must stay as it is, in what other streams do, until that stream has come behind it.
+        """
+        return self._run_device(x, out, False)
+
+    def logits_device(self, x: Any, *, out: Any = None) -> Any:
+        """The values before the softmax; otherwise as run_device()."""
+        return self._run_device(x, out, True)
 
     def preprocess(self, image: ImageLike) -> Float32Array:
         """An image as the network wants it, of shape (side, side, 3)."""
