@@ -355,26 +355,12 @@ static deep_status download(deep_accelerator *accelerator, void *to, const void 
     return DEEP_OK;
 }
 
-typedef struct copying {
-    void *to;
-    const void *from;
-    size_t bytes;
-} copying;
-
-static void copy_now(const void *arguments, kernel_grid grid)
-{
-    const copying *c = arguments;
-    (void)grid;
-    memcpy(c->to, c->from, c->bytes);
-}
-
 static deep_status copy(deep_accelerator *accelerator, void *to, const void *from, size_t bytes)
 {
     int32_t before;
-    const copying c = {to, from, bytes};
     if (!shim_owns(accelerator, to) || !shim_owns(accelerator, from)) abort();
     deep__accelerator_enter(accelerator, &before);
-    shim_queue(accelerator, copy_now, &c, sizeof c, (kernel_grid){0});
+    shim_queue(accelerator, copy_now, &(late_copy){to, from, bytes}, sizeof(late_copy), (kernel_grid){0});
     deep__accelerator_leave(accelerator, before);
     return DEEP_OK;
 }
