@@ -2,15 +2,23 @@
 /*
  * Convolutions by cuDNN's graph interface: descriptors of three tensors, the convolution, the operation and a graph of that
  * alone; then the first of the engines that cuDNN suggests that keeps operands as they are, adds up in float32 and gives the same
- * bits each time.
+ * bits each time. Halves go to tensor cores where their channels allow, even if cuDNN likes another engine better: in places that one
+ * wants room for both operands in another layout, 0.5 GB for block 2's shortcut of 128 images at 299 px.
  */
 #include "backend_cuda/convolution.h"
 #include "backend_cuda/gpu.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { TENSOR_X = 1, TENSOR_W, TENSOR_Y }; /* names of the operands */
-enum { SUGGESTIONS = 16, OPERAND_ALIGNMENT = 64, NOTES = 16 };
+enum {
+    SUGGESTIONS = 64, /* cuDNN 9.19 has up to 40, and those that are exact for float32 are not among the first 16 */
+    OPERAND_ALIGNMENT = 64,
+    NOTES = 16,
+    TENSOR_CORE_CHANNELS = 8 /* halves: rows of as many, 16 bytes, are what tensor cores are fed with */
+};
 
 #define WORKSPACE_LIMIT ((int64_t)1 << 30)
 
@@ -18,6 +26,7 @@ enum { DESCRIPTION_COUNT = 7 };
 
 struct deep_convolution {
     deep_accelerator *gpu;
+    int32_t dtype;
     union {
         struct {
             cudnnBackendDescriptor_t x, w, y, window, operation, graph, plan;
@@ -139,35 +148,53 @@ static deep_status describe_graph(deep_convolution *c, enum deep_direction direc
 
 /* ---- engines ---- */
 
-/* Whether an engine rounds neither its operands (to TF32) nor its sums, and gives the same bits each time. */
-static bool is_exact(const deep_convolution *c, cudnnBackendDescriptor_t suggestion)
-{
-    const cudnn_functions *dnn = &c->gpu->dnn;
+/* Of an engine in one configuration. */
+typedef struct engine_notes {
     cudnnBackendNumericalNote_t notes[NOTES];
-    cudnnBackendDescriptor_t engine = NULL;
-    int64_t count = 0;
-    bool exact = false;
-    if (dnn->BackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) != CUDNN_STATUS_SUCCESS) return false;
-    if (dnn->BackendGetAttribute(suggestion, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count,
-                                 &engine) == CUDNN_STATUS_SUCCESS &&
-        dnn->BackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, NOTES, &count,
-                                 notes) == CUDNN_STATUS_SUCCESS) {
-        exact = count <= NOTES;
-        for (int64_t i = 0; i < count && exact; ++i)
-            exact = notes[i] != CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS &&
-                    notes[i] != CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION &&
-                    notes[i] != CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
-    }
-    dnn->BackendDestroyDescriptor(engine);
-    return exact;
+    int64_t count;
+} engine_notes;
+
+static bool has_note(const engine_notes *n, cudnnBackendNumericalNote_t note)
+{
+    for (int64_t i = 0; i < n->count; ++i)
+        if (n->notes[i] == note) return true;
+    return false;
 }
 
-/* Compiles a suggestion; false when it does not fit this GPU. */
-static bool try_plan(deep_convolution *c, cudnnBackendDescriptor_t suggestion)
+static bool read_notes(const deep_convolution *c, cudnnBackendDescriptor_t suggestion, engine_notes *n)
 {
     const cudnn_functions *dnn = &c->gpu->dnn;
+    cudnnBackendDescriptor_t engine = NULL;
     int64_t count = 0;
-    if (!is_exact(c, suggestion)) return false;
+    if (dnn->BackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) != CUDNN_STATUS_SUCCESS) return false;
+    const bool read = dnn->BackendGetAttribute(suggestion, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                               1, &count, &engine) == CUDNN_STATUS_SUCCESS &&
+                      dnn->BackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                               NOTES, &n->count, n->notes) == CUDNN_STATUS_SUCCESS;
+    dnn->BackendDestroyDescriptor(engine);
+    return read && n->count <= NOTES;
+}
+
+/*
+ * Whether it rounds neither its operands nor its sums, and gives the same bits each time. Tensor cores multiply no float32: they
+ * round it to TF32, also where no note says "down convert".
+ */
+static bool is_exact(const deep_convolution *c, const engine_notes *n)
+{
+    return !has_note(n, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) &&
+           !has_note(n, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION) &&
+           !has_note(n, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) &&
+           (c->dtype != DEEP_DTYPE_F32 || !has_note(n, CUDNN_NUMERICAL_NOTE_TENSOR_CORE));
+}
+
+/* Compiles a suggestion; false when it is not wanted, or does not fit this GPU. */
+static bool try_plan(deep_convolution *c, cudnnBackendDescriptor_t suggestion, bool on_tensor_cores)
+{
+    const cudnn_functions *dnn = &c->gpu->dnn;
+    engine_notes notes;
+    int64_t count = 0;
+    if (!read_notes(c, suggestion, &notes) || !is_exact(c, &notes)) return false;
+    if (on_tensor_cores && !has_note(&notes, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return false;
     if (dnn->BackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &c->plan) != CUDNN_STATUS_SUCCESS)
         return false;
     if (dnn->BackendSetAttribute(c->plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
@@ -185,7 +212,7 @@ static bool try_plan(deep_convolution *c, cudnnBackendDescriptor_t suggestion)
 }
 
 /* The suggestions of one heuristic, best first. */
-static deep_status try_suggestions(deep_convolution *c, cudnnBackendDescriptor_t heuristic)
+static deep_status try_suggestions(deep_convolution *c, cudnnBackendDescriptor_t heuristic, bool on_tensor_cores)
 {
     cudnnBackendDescriptor_t suggestions[SUGGESTIONS] = {NULL};
     int64_t count = 0;
@@ -199,30 +226,48 @@ static deep_status try_suggestions(deep_convolution *c, cudnnBackendDescriptor_t
                                                                      suggestions),
                                      "engines for a convolution");
     for (int64_t i = 0; i < count && i < SUGGESTIONS && status == DEEP_OK; ++i)
-        if (try_plan(c, suggestions[i])) break;
+        if (try_plan(c, suggestions[i], on_tensor_cores)) break;
     for (int i = 0; i < SUGGESTIONS; ++i)
         if (suggestions[i] != NULL) c->gpu->dnn.BackendDestroyDescriptor(suggestions[i]);
     return status;
 }
 
-static deep_status ask(deep_convolution *c, cudnnBackendHeurMode_t mode)
+static deep_status ask(deep_convolution *c, cudnnBackendHeurMode_t mode, bool on_tensor_cores)
 {
     cudnnBackendDescriptor_t heuristic;
     DEEP_TRY(create(c, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristic));
     deep_status status = set_descriptor(c, heuristic, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, &c->graph);
     if (status == DEEP_OK) status = set(c, heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
     if (status == DEEP_OK) status = finalize(c, heuristic, "heuristics");
-    if (status == DEEP_OK) status = try_suggestions(c, heuristic);
+    if (status == DEEP_OK) status = try_suggestions(c, heuristic, on_tensor_cores);
     c->gpu->dnn.BackendDestroyDescriptor(heuristic);
     return status;
 }
 
-static deep_status choose(deep_convolution *c)
+static bool suits_tensor_cores(const deep_convolution_shape *s)
 {
-    DEEP_TRY(ask(c, CUDNN_HEUR_MODE_A));
-    if (c->plan == NULL) DEEP_TRY(ask(c, CUDNN_HEUR_MODE_FALLBACK));
-    return deep__gpu_check_dnn(c->gpu, c->plan == NULL ? CUDNN_STATUS_NOT_SUPPORTED : CUDNN_STATUS_SUCCESS,
-                               "an exact engine for a convolution");
+    return s->dtype != DEEP_DTYPE_F32 && s->channels % TENSOR_CORE_CHANNELS == 0 &&
+           s->out_channels % TENSOR_CORE_CHANNELS == 0;
+}
+
+/* cuDNN has no bf16, for one, below compute capability 8.0. */
+static deep_status fail_without_engine(const deep_convolution *c, const deep_convolution_shape *s)
+{
+    char text[192];
+    const char *type = s->dtype == DEEP_DTYPE_BF16 ? "bf16" : s->dtype == DEEP_DTYPE_F16 ? "fp16" : "float32";
+    snprintf(text, sizeof text,
+             "cuDNN: this GPU has no exact engine in %s for a convolution of %" PRId64 " images, %" PRId64 "x%" PRId64
+             "x%" PRId64 " to %" PRId64 " channels",
+             type, s->images, s->height, s->width, s->channels, s->out_channels);
+    return c->gpu->host.fail(c->gpu->host.user, DEEP_ERROR_UNSUPPORTED, text);
+}
+
+static deep_status choose(deep_convolution *c, const deep_convolution_shape *s)
+{
+    if (suits_tensor_cores(s)) DEEP_TRY(ask(c, CUDNN_HEUR_MODE_A, true));
+    if (c->plan == NULL) DEEP_TRY(ask(c, CUDNN_HEUR_MODE_A, false));
+    if (c->plan == NULL) DEEP_TRY(ask(c, CUDNN_HEUR_MODE_FALLBACK, false));
+    return c->plan == NULL ? fail_without_engine(c, s) : DEEP_OK;
 }
 
 /* ---- convolutions ---- */
@@ -235,10 +280,11 @@ deep_status deep__convolution_create(deep_convolution **out, deep_accelerator *g
     if (c == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
     memset(c, 0, sizeof *c);
     c->gpu = gpu;
+    c->dtype = shape->dtype;
     deep_status status = describe_tensors(c, shape);
     if (status == DEEP_OK) status = describe_window(c, shape);
     if (status == DEEP_OK) status = describe_graph(c, direction);
-    if (status == DEEP_OK) status = choose(c);
+    if (status == DEEP_OK) status = choose(c, shape);
     if (status != DEEP_OK) {
         deep__convolution_free(c);
         return status;
