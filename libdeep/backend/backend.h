@@ -151,6 +151,14 @@ typedef struct deep_backend {
     const deep_accelerators *accelerators;
 
     bool joins; /* runs nodes that deep__pass_join_bands() has joined, all of them when the last of them runs */
+
+    /*
+     * Scratch node by node: the bytes that each of the graph's nodes needs, and then where they stand in DEEP_SEGMENT_SCRATCH,
+     * at multiples of 256; which may be the arena's memory, between the values that are in use. Both NULL = each node
+     * uses what it needs from the segment's beginning.
+     */
+    void (*plan_scratch)(const deep_plan *plan, size_t *bytes);
+    void (*plan_place)(deep_plan *plan, const size_t *offsets);
 } deep_backend;
 
 /*

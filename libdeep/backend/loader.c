@@ -72,7 +72,9 @@ const deep_backend *deep__load_plugin(const char *file, char *reason, size_t siz
     }
     const deep_backend_entry entry = entry_of(library);
     const deep_backend *backend = entry == NULL ? NULL : entry(DEEP_BACKEND_ABI, &sizes);
-    if (backend != NULL && backend->struct_size == sizeof *backend && backend->accelerators != NULL) return backend;
+    if (backend != NULL && backend->struct_size == sizeof *backend && backend->accelerators != NULL &&
+        backend->accelerators->struct_size == sizeof *backend->accelerators)
+        return backend;
     snprintf(reason, size, "%s is no plugin of this libdeep%s", path, entry == NULL ? "" : ", but of another release");
     return NULL;
 }

@@ -20,6 +20,8 @@ typedef struct cuda_node {
     deep_convolution *convolution;
     cuda_widened *widened; /* NULL = the op takes its operands as they are */
     size_t workspace;      /* where the libraries' begins in scratch, behind the op's own */
+    size_t scratch_bytes;
+    size_t scratch_offset; /* into the segment */
 } cuda_node;
 
 /* One op: any but `run` may be NULL. */
@@ -42,6 +44,8 @@ deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_
                                    const deep_plan_options *options, const deep_host *host);
 deep_status deep__cuda_plan_run(deep_plan *plan, void *const base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end);
 void deep__cuda_plan_free(deep_plan *plan);
+void deep__cuda_plan_scratch(const deep_plan *plan, size_t *bytes);
+void deep__cuda_plan_place(deep_plan *plan, const size_t *offsets);
 
 /* ---- for the ops ---- */
 

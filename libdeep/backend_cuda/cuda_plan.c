@@ -93,8 +93,8 @@ static deep_status prepare_node(deep_plan *plan, const deep_graph *graph, const 
     }
     DEEP_TRY(deep__cuda_widen(node, &plan->host));
     if (node->op->prepare != NULL) DEEP_TRY(node->op->prepare(node));
-    const size_t bytes = place_workspace(node);
-    if (bytes > *scratch) *scratch = bytes;
+    node->scratch_bytes = place_workspace(node);
+    if (node->scratch_bytes > *scratch) *scratch = node->scratch_bytes;
     return DEEP_OK;
 }
 
@@ -126,6 +126,24 @@ deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_
     }
     *out = plan;
     return DEEP_OK;
+}
+
+void deep__cuda_plan_scratch(const deep_plan *plan, size_t *bytes)
+{
+    for (int32_t i = 0; i < plan->count; ++i)
+        bytes[i] = plan->nodes[i].scratch_bytes;
+}
+
+void deep__cuda_plan_place(deep_plan *plan, const size_t *offsets)
+{
+    for (int32_t i = 0; i < plan->count; ++i)
+        plan->nodes[i].scratch_offset = offsets[i];
+}
+
+static void resolve(cuda_node *node, void *const base[DEEP_SEGMENT_COUNT])
+{
+    deep__call_resolve(&node->call, base);
+    if (node->scratch_bytes != 0) node->call.scratch = (char *)base[DEEP_SEGMENT_SCRATCH] + node->scratch_offset;
 }
 
 static deep_status run_node(const cuda_node *node, int32_t together)
@@ -170,7 +188,7 @@ static deep_status run_or_replay(deep_plan *plan, void *const base[DEEP_SEGMENT_
     cuda_run *run = deep__cuda_find_run(&plan->replays, base, first, end);
     if (run != NULL && run->recording != NULL) return deep__recording_replay(run->recording);
     for (int32_t i = first; i < end; ++i)
-        deep__call_resolve(&plan->nodes[i].call, base);
+        resolve(&plan->nodes[i], base);
     return run == NULL || run->times == 1 ? run_nodes(plan, first, end) : record(plan, run);
 }
 

@@ -95,18 +95,20 @@ deep_status deep__cuda_prepare_separable_grad(cuda_node *node)
 size_t deep__cuda_scratch_separable_grad(const deep_call *call)
 {
     const deep_value_info *x = call->in[1];
-    return 2 * matrix_bytes(x) + kernel_bytes(call->in[3], x) + deep__cuda_depthwise_grad_bytes(x);
+    return matrix_bytes(x) + kernel_bytes(call->in[3], x) + deep__cuda_depthwise_grad_bytes(x);
 }
 
-/* The pointwise half: its kernel's gradient, and the slope of the depthwise result `between`, which is made again. */
-static deep_status run_pointwise_grad(const cuda_node *node, const void *between, void *slope, char *kernel)
+/* The pointwise half: its kernel's gradient, then the slope of the depthwise result `between` in its place. */
+static deep_status run_pointwise_grad(const cuda_node *node, void *between, char *kernel)
 {
     const deep_call *call = &node->call;
     const deep_product_operands weights = {
         .a = between, .b = call->src[0], .d = call->dst[2], .workspace = cuda_workspace(node)};
     DEEP_TRY(deep__product_run(node->products[0], &weights));
-    const deep_product_operands back = {
-        .a = call->src[0], .b = kernel_as(node, call->in[1], 3, kernel), .d = slope, .workspace = cuda_workspace(node)};
+    const deep_product_operands back = {.a = call->src[0],
+                                        .b = kernel_as(node, call->in[1], 3, kernel),
+                                        .d = between,
+                                        .workspace = cuda_workspace(node)};
     return deep__product_run(node->products[1], &back);
 }
 
@@ -114,12 +116,12 @@ deep_status deep__cuda_run_separable_grad(const cuda_node *node)
 {
     const deep_call *call = &node->call;
     const deep_value_info *x = call->in[1];
-    char *between = call->scratch, *slope = between + matrix_bytes(x), *kernel = slope + matrix_bytes(x);
+    char *between = call->scratch, *kernel = between + matrix_bytes(x);
     void *partial = kernel + kernel_bytes(call->in[3], x);
     const cuda_depthwise d = depthwise_of(call, 1);
     deep__cuda_depthwise(node, &d, between);
-    DEEP_TRY(run_pointwise_grad(node, between, slope, kernel));
-    deep__cuda_depthwise_grad(node, &d, slope, call->dst[0], call->dst[1], call->dst[3], call->dst[4], partial);
+    DEEP_TRY(run_pointwise_grad(node, between, kernel));
+    deep__cuda_depthwise_grad(node, &d, between, call->dst[0], call->dst[1], call->dst[3], call->dst[4], partial);
     if (d.norm.gamma == NULL) return DEEP_OK;
     const norm_grad_arguments grad = {
         .norm = d.norm, .dy = call->dst[0], .x = d.x, .dot = call->dst[3], .sum = call->dst[4], .dx = call->dst[0]};

@@ -30,6 +30,8 @@ const deep_backend *deep_backend_entry_v1(uint32_t abi, const deep_host *host)
         .plan_run = deep__cuda_plan_run,
         .plan_free = deep__cuda_plan_free,
         .accelerators = &deep__cuda_accelerators,
+        .plan_scratch = deep__cuda_plan_scratch,
+        .plan_place = deep__cuda_plan_place,
     };
     return abi == DEEP_BACKEND_ABI && host->struct_size == sizeof *host ? &backend : NULL;
 }

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, SCRATCH_ALIGNMENT = 256 };
 
 typedef struct lifetime {
     size_t offset;
@@ -77,9 +77,13 @@ static int larger_first(const void *a, const void *b)
     return x->value < y->value ? -1 : 1;
 }
 
-/* Lowest offset where `life` meets none of the `count` lives placed already (best fit: the tightest gap that holds it).
- */
-static size_t find_place(const lifetime *life, const lifetime *placed, int32_t count, int32_t *order)
+static size_t align(size_t offset, size_t alignment)
+{
+    return (offset + alignment - 1) & ~(alignment - 1);
+}
+
+/* Lowest offset where `life` meets none of the `count` lives placed already (best fit: the tightest gap that holds it). */
+static size_t find_place(const lifetime *life, size_t alignment, const lifetime *placed, int32_t count, int32_t *order)
 {
     int32_t neighbours = 0;
     for (int32_t i = 0; i < count; ++i) {
@@ -92,14 +96,24 @@ static size_t find_place(const lifetime *life, const lifetime *placed, int32_t c
     size_t end = 0, best = SIZE_MAX, best_gap = SIZE_MAX;
     for (int32_t k = 0; k < neighbours; ++k) {
         const lifetime *other = &placed[order[k]];
-        const size_t gap = other->offset > end ? other->offset - end : 0;
+        const size_t begin = align(end, alignment), gap = other->offset > begin ? other->offset - begin : 0;
         if (gap >= life->bytes && gap < best_gap) {
-            best = end;
+            best = begin;
             best_gap = gap;
         }
         if (other->offset + other->bytes > end) end = other->offset + other->bytes;
     }
-    return best != SIZE_MAX ? best : end;
+    return best != SIZE_MAX ? best : align(end, alignment);
+}
+
+/* Whether the arena holds so many bytes from there on, which makes it larger if need be. */
+static deep_status reach(deep_graph *graph, size_t offset, size_t bytes)
+{
+    size_t end;
+    if (!deep__add_size(offset, bytes, &end) || end > PTRDIFF_MAX)
+        return deep__fail(DEEP_ERROR_OUT_OF_MEMORY, "intermediate results do not fit in memory");
+    if (end > graph->arena_bytes) graph->arena_bytes = end;
+    return DEEP_OK;
 }
 
 static deep_status place_all(deep_graph *graph, lifetime *roots, int32_t count, int32_t *order)
@@ -107,39 +121,64 @@ static deep_status place_all(deep_graph *graph, lifetime *roots, int32_t count, 
     qsort(roots, (size_t)count, sizeof *roots, larger_first);
     graph->arena_bytes = 0;
     for (int32_t i = 0; i < count; ++i) {
-        roots[i].offset = find_place(&roots[i], roots, i, order);
-        size_t end;
-        if (!deep__add_size(roots[i].offset, roots[i].bytes, &end) || end > PTRDIFF_MAX)
-            return deep__fail(DEEP_ERROR_OUT_OF_MEMORY, "intermediate results do not fit in memory");
-        if (end > graph->arena_bytes) graph->arena_bytes = end;
+        roots[i].offset = find_place(&roots[i], ALIGNMENT, roots, i, order);
+        DEEP_TRY(reach(graph, roots[i].offset, roots[i].bytes));
         graph->values[roots[i].value].offset = roots[i].offset;
     }
     return DEEP_OK;
 }
 
-static deep_status plan(deep_graph *graph, lifetime *lives, lifetime *roots, int32_t *order)
+/* What a plan works with: of each value, of those that have memory of their own, and room for find_place(). */
+typedef struct lifetimes {
+    lifetime *lives;
+    lifetime *roots;
+    int32_t *order;
+    int32_t count; /* of roots */
+} lifetimes;
+
+static void lifetimes_free(lifetimes *l, const deep_graph *graph)
 {
-    int32_t count = 0;
-    find_lifetimes(graph, lives);
-    share_in_place(graph, lives);
+    deep__free(graph->allocator, l->order);
+    deep__free(graph->allocator, l->lives);
+}
+
+static deep_status lifetimes_find(lifetimes *l, const deep_graph *graph)
+{
+    const size_t count = (size_t)graph->value_count;
+    *l = (lifetimes){0};
+    DEEP_TRY(graph->status);
+    DEEP_TRY(deep__alloc(&l->lives, graph->allocator, 2 * count, sizeof *l->lives, "memory plan"));
+    DEEP_TRY(deep__alloc(&l->order, graph->allocator, count, sizeof *l->order, "memory plan"));
+    l->roots = l->lives + count;
+    find_lifetimes(graph, l->lives);
+    share_in_place(graph, l->lives);
     for (int32_t v = 0; v < graph->value_count; ++v)
-        if (lives[v].first >= 0 && lives[v].root == v) roots[count++] = lives[v];
-    DEEP_TRY(place_all(graph, roots, count, order));
-    for (int32_t v = 0; v < graph->value_count; ++v)
-        if (lives[v].root != v) graph->values[v].offset = graph->values[lives[v].root].offset;
+        if (l->lives[v].first >= 0 && l->lives[v].root == v) l->roots[l->count++] = l->lives[v];
     return DEEP_OK;
 }
 
 deep_status deep__memory_plan(deep_graph *graph)
 {
-    DEEP_TRY(graph->status);
-    const size_t count = (size_t)graph->value_count;
-    lifetime *lives = NULL;
-    int32_t *order = NULL;
-    DEEP_TRY(deep__alloc(&lives, graph->allocator, 2 * count, sizeof *lives, "memory plan"));
-    deep_status status = deep__alloc(&order, graph->allocator, count, sizeof *order, "memory plan");
-    if (status == DEEP_OK) status = plan(graph, lives, lives + count, order);
-    deep__free(graph->allocator, order);
-    deep__free(graph->allocator, lives);
+    lifetimes l;
+    deep_status status = lifetimes_find(&l, graph);
+    if (status == DEEP_OK) status = place_all(graph, l.roots, l.count, l.order);
+    for (int32_t v = 0; v < graph->value_count && status == DEEP_OK; ++v)
+        if (l.lives[v].root != v) graph->values[v].offset = graph->values[l.lives[v].root].offset;
+    lifetimes_free(&l, graph);
+    return status;
+}
+
+deep_status deep__memory_place_scratch(deep_graph *graph, const size_t *bytes, size_t *offsets)
+{
+    lifetimes l;
+    deep_status status = lifetimes_find(&l, graph);
+    for (int32_t r = 0; r < l.count; ++r)
+        l.roots[r].offset = graph->values[l.roots[r].value].offset;
+    for (int32_t i = 0; i < graph->node_count && status == DEEP_OK; ++i) {
+        const lifetime life = {.first = i, .last = i, .bytes = bytes[i]};
+        offsets[i] = bytes[i] == 0 ? 0 : find_place(&life, SCRATCH_ALIGNMENT, l.roots, l.count, l.order);
+        status = reach(graph, offsets[i], bytes[i]);
+    }
+    lifetimes_free(&l, graph);
     return status;
 }

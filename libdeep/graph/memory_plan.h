@@ -10,4 +10,10 @@
  */
 deep_status deep__memory_plan(deep_graph *graph);
 
+/*
+ * Places for the `bytes` that each node needs while it runs (0 = none), at multiples of 256 between the values that are in use
+ * then; where no gap is wide enough, graph->arena_bytes grows. After deep__memory_plan().
+ */
+deep_status deep__memory_place_scratch(deep_graph *graph, const size_t *bytes, size_t *offsets);
+
 #endif

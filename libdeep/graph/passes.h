@@ -32,6 +32,12 @@ deep_status deep__pass_join_bands(deep_graph *graph);
 deep_status deep__pass_fuse_training(deep_graph *graph);
 
 /*
+ * What a norm by the batch's statistics gives is computed again for those nodes from `backward` on that read it, where all that it
+ * comes from is there by then: it does not stand in memory in between. The same bits. Once the gradients are added.
+ */
+deep_status deep__pass_recompute_norms(deep_graph *graph, int32_t backward);
+
+/*
  * Activations and their gradients, whatever has four axes in the arena and is not kept, are stored as `dtype`, BF16 or F16:
  * ops read them as floats and round what they write. Statistics, weights and their gradients stay. Last of all, before
  * the memory plan.

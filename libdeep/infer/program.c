@@ -34,7 +34,7 @@ deep_status deep__workspace_reserve(deep_workspace *workspace, const deep_progra
     const size_t arena = program->graph.arena_bytes, scratch = program->scratch_bytes;
     deep_status status =
         deep__workspace_grow(context, &workspace->arena, &workspace->arena_bytes, arena, "intermediate results");
-    if (status == DEEP_OK)
+    if (status == DEEP_OK && !program->scratch_in_arena)
         status =
             deep__workspace_grow(context, &workspace->scratch, &workspace->scratch_bytes, scratch, "scratch memory");
     if (status != DEEP_ERROR_OUT_OF_MEMORY || deep__computes_in_host_memory(context)) return status;
@@ -67,6 +67,24 @@ deep_status deep__program_build(deep_program *program, const deep_model *model, 
     return deep__network_build(&program->net, &program->graph, &model->arch, batch, mode, model->frozen);
 }
 
+/* Lets each node's scratch stand in the arena where its backend can have that: at the end nothing is used that is not counted there. */
+static deep_status place_scratch(deep_program *program)
+{
+    const deep_backend *backend = program->context->backend;
+    deep_graph *graph = &program->graph;
+    const size_t count = (size_t)graph->node_count;
+    size_t *bytes;
+    if (backend->plan_place == NULL || count == 0) return DEEP_OK;
+    DEEP_TRY(deep__alloc(&bytes, graph->allocator, 2 * count, sizeof *bytes, "memory plan"));
+    backend->plan_scratch(program->plan, bytes);
+    const deep_status status = deep__memory_place_scratch(graph, bytes, bytes + count);
+    if (status == DEEP_OK) backend->plan_place(program->plan, bytes + count);
+    deep__free(graph->allocator, bytes);
+    program->scratch_in_arena = true;
+    program->scratch_bytes = 0;
+    return status;
+}
+
 deep_status deep__program_compile(deep_program *program, deep_accelerator *queue, int32_t threads, bool packed)
 {
     deep_context *context = program->context;
@@ -80,7 +98,8 @@ deep_status deep__program_compile(deep_program *program, deep_accelerator *queue
     program->queue = options.accelerator;
     DEEP_TRY(deep__note_computation());
     DEEP_TRY(deep__memory_plan(&program->graph));
-    return context->backend->plan_create(&program->plan, &program->scratch_bytes, &program->graph, &options, &host);
+    DEEP_TRY(context->backend->plan_create(&program->plan, &program->scratch_bytes, &program->graph, &options, &host));
+    return place_scratch(program);
 }
 
 void deep__program_free(deep_program *program)
@@ -95,7 +114,7 @@ deep_status deep__program_run(const deep_program *program, const deep_workspace 
                               void *base[DEEP_SEGMENT_COUNT], int32_t first, int32_t end)
 {
     base[DEEP_SEGMENT_ARENA] = workspace->arena;
-    base[DEEP_SEGMENT_SCRATCH] = workspace->scratch;
+    base[DEEP_SEGMENT_SCRATCH] = program->scratch_in_arena ? workspace->arena : workspace->scratch;
     return program->context->backend->plan_run(program->plan, base, first, end);
 }
 

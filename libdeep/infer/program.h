@@ -50,6 +50,7 @@ typedef struct deep_program {
     deep_plan *plan;
     deep_accelerator *queue;
     size_t scratch_bytes;
+    bool scratch_in_arena; /* node by node, between the values that are in use */
 } deep_program;
 
 /* Clears, and builds the model's network for `batch` images: program->graph and ->net, for the caller to add to. */

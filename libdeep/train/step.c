@@ -160,7 +160,10 @@ deep_status deep__step_graph(deep_step_program *p, const deep_trainer *trainer)
     p->result = add_loss(p, trainer, &slope);
     DEEP_TRY(graph->status);
     add_scale(p, trainer, slope, 0);
+    const int32_t backward = graph->node_count;
     DEEP_TRY(add_backward(p, trainer, slope));
+    if (!deep__computes_in_host_memory(trainer->model->context)) /* whose memory is scarce */
+        DEEP_TRY(deep__pass_recompute_norms(graph, backward));
     const int64_t all = trainer->model->params.elements;
     const deep_value gradients = deep__graph_place(graph, DEEP_SEGMENT_GRAD, 0, 1, &all);
     add_scale(p, trainer, gradients, 1);

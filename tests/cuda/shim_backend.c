@@ -82,6 +82,16 @@ static void plan_free(deep_plan *plan)
     free(shim);
 }
 
+static void plan_scratch(const deep_plan *plan, size_t *bytes)
+{
+    deep__cuda_plan_scratch(((const shim_plan *)plan)->plan, bytes);
+}
+
+static void plan_place(deep_plan *plan, const size_t *offsets)
+{
+    deep__cuda_plan_place(((shim_plan *)plan)->plan, offsets);
+}
+
 const deep_backend *deep__backend_shim(void)
 {
     static const deep_backend backend = {
@@ -94,6 +104,8 @@ const deep_backend *deep__backend_shim(void)
         .plan_run = plan_run,
         .plan_free = plan_free,
         .accelerators = &deep__cuda_accelerators,
+        .plan_scratch = plan_scratch,
+        .plan_place = plan_place,
     };
     return &backend;
 }

@@ -46,6 +46,8 @@ typedef struct step {
     deep_graph graph;
     deep_network net;
     deep_value loss, gradients[MAX_PARAMS];
+    size_t memory; /* of arena and scratch */
+    bool frugal;   /* norms are computed again, and scratch stands between values, as on a device */
     void *base[DEEP_SEGMENT_COUNT];
 } step;
 
@@ -93,7 +95,9 @@ static void build(step *s, const step_case *c, int32_t real)
     deep_value *gradients = calloc((size_t)s->graph.value_count, sizeof *gradients);
     for (int32_t i = 0; i < s->net.params.count; ++i)
         wanted[s->net.values[i]] = s->net.params.specs[i].role < DEEP_ROLE_MEAN;
+    const int32_t backward = s->graph.node_count;
     assert_ok(deep__autodiff(&s->graph, s->net.logits, slope, wanted, gradients));
+    if (s->frugal) assert_ok(deep__pass_recompute_norms(&s->graph, backward));
     for (int32_t i = 0; i < s->net.params.count; ++i) {
         s->gradients[i] = wanted[s->net.values[i]] ? gradients[s->net.values[i]] : DEEP_NO_VALUE;
         if (s->gradients[i] != DEEP_NO_VALUE) s->graph.values[s->gradients[i]].keep = true;
@@ -137,21 +141,39 @@ static void fill(step *s, const step_case *c, uint64_t images)
     s->base[DEEP_SEGMENT_INPUT + DEEP_INPUT_COUNTER] = calloc(2, sizeof(int64_t));
 }
 
-static void run_step(step *s, const step_case *c, uint64_t images, const deep_backend *backend, int32_t real)
+/* Scratch between the arena's values. */
+static void share_arena(step *s, const deep_backend *backend, deep_plan *plan)
+{
+    const size_t count = (size_t)s->graph.node_count;
+    size_t *bytes = calloc(2 * count, sizeof *bytes);
+    backend->plan_scratch(plan, bytes);
+    assert_ok(deep__memory_place_scratch(&s->graph, bytes, bytes + count));
+    backend->plan_place(plan, bytes + count);
+    free(bytes);
+}
+
+static void run_step(step *s, const step_case *c, uint64_t images, const deep_backend *backend, int32_t real,
+                     bool frugal)
 {
     const deep_host host = deep__host(context);
     const deep_plan_options options = {sizeof options, 2, DEEP_ISA_AUTO, false, NULL, false};
     deep_plan *plan;
     size_t scratch;
     memset(s, 0, sizeof *s);
+    s->frugal = frugal;
     build(s, c, real);
     fill(s, c, images);
     assert_ok(backend->plan_create(&plan, &scratch, &s->graph, &options, &host));
-    s->base[DEEP_SEGMENT_ARENA] = aligned_alloc(64, s->graph.arena_bytes + 64);
-    s->base[DEEP_SEGMENT_SCRATCH] = aligned_alloc(64, (scratch + 127) / 64 * 64);
+    if (frugal) share_arena(s, backend, plan);
+    s->base[DEEP_SEGMENT_ARENA] = aligned_alloc(64, (s->graph.arena_bytes + 127) / 64 * 64);
+    s->memory = s->graph.arena_bytes + (frugal ? 0 : scratch);
+    void *own = aligned_alloc(64, (scratch + 127) / 64 * 64);
+    s->base[DEEP_SEGMENT_SCRATCH] = frugal ? s->base[DEEP_SEGMENT_ARENA] : own;
     memset(s->base[DEEP_SEGMENT_ARENA], 0xff, s->graph.arena_bytes);
     assert_ok(backend->plan_run(plan, s->base, 0, s->graph.node_count));
     backend->plan_free(plan);
+    free(own);
+    s->base[DEEP_SEGMENT_SCRATCH] = NULL;
 }
 
 static void close_step(step *s)
@@ -192,9 +214,9 @@ static verdict judge(const step_case *c, uint64_t images, const deep_backend *ba
 {
     static step other, ref, truth;
     verdict v = {.agrees = true};
-    run_step(&truth, c, images, deep__backend_ref_double(), DEEP_DTYPE_F64);
-    run_step(&ref, c, images, deep__backend_ref(), DEEP_DTYPE_F32);
-    run_step(&other, c, images, backend, DEEP_DTYPE_F32);
+    run_step(&truth, c, images, deep__backend_ref_double(), DEEP_DTYPE_F64, false);
+    run_step(&ref, c, images, deep__backend_ref(), DEEP_DTYPE_F32, false);
+    run_step(&other, c, images, backend, DEEP_DTYPE_F32, false);
     compare(&v, &other, &ref, &truth, truth.loss, "loss");
     compare(&v, &other, &ref, &truth, truth.net.logits, "logits");
     for (int32_t i = truth.net.params.count - 1; i >= 0; --i)
@@ -229,6 +251,29 @@ START_TEST(a_training_step_on_cuda_agrees)
 }
 END_TEST
 
+/* A device's memory is scarce: what takes less of it gives the same bits. */
+START_TEST(a_frugal_step_is_the_same)
+{
+    static step usual, frugal;
+    const step_case *c = &cases[_i];
+    assert_ok(deep_context_create(&context, NULL));
+    run_step(&usual, c, 1, deep__backend_shim(), DEEP_DTYPE_F32, false);
+    run_step(&frugal, c, 1, deep__backend_shim(), DEEP_DTYPE_F32, true);
+    ck_assert_int_gt(frugal.graph.node_count, usual.graph.node_count);
+    ck_assert_uint_lt(frugal.memory, usual.memory);
+    for (int32_t i = 0; i < usual.net.params.count; ++i) {
+        const deep_value value = usual.gradients[i];
+        if (value == DEEP_NO_VALUE) continue;
+        for (int64_t k = 0; k < deep__value_elements(deep__graph_value(&usual.graph, value)); ++k)
+            ck_assert_msg(get(&usual, value, k) == get(&frugal, frugal.gradients[i], k), "%s, value %d",
+                          usual.net.params.specs[i].name, (int)k);
+    }
+    close_step(&frugal);
+    close_step(&usual);
+    deep_context_free(context);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
     Suite *suite = suite_create("step");
@@ -236,6 +281,7 @@ Suite *test_suite(void)
     tcase_set_timeout(tests, 600);
     if (deep__backend_cpu() != NULL) tcase_add_loop_test(tests, a_training_step_agrees, 0, CASE_COUNT);
     tcase_add_loop_test(tests, a_training_step_on_cuda_agrees, 0, CUDA_CASES);
+    tcase_add_loop_test(tests, a_frugal_step_is_the_same, 0, CUDA_CASES);
     suite_add_tcase(suite, tests);
     return suite;
 }
