@@ -84,8 +84,7 @@ static void add_row(float *sum, const float *row, float weight, int32_t width)
 static void store_row(uint8_t *dst, float *sum, int32_t width)
 {
     for (int32_t i = 0; i < width; ++i) {
-        const float value = sum[i] < 0 ? 0 : sum[i] > 255 ? 255 : sum[i];
-        dst[i] = (uint8_t)(value + 0.5f);
+        dst[i] = deep__nearest_level(sum[i]);
         sum[i] = 0;
     }
 }
@@ -107,12 +106,14 @@ deep_status deep__resize_into(deep_image *dst, int32_t x, int32_t y, int32_t wid
     uint8_t *first = deep__image_row_to_write(dst, y) + (int64_t)x * dst->channels;
     if (filter == DEEP_FILTER_BILINEAR) return deep__resize_bilinear(first, dst->stride, width, height, src);
     const deep_allocator *allocator = &src->context->allocator;
+    deep_axis along_x, along_y;
     deep_taps columns = {0}, rows = {0};
     row_ring ring = {0};
     float *sum = NULL;
     const int32_t values = width * src->channels;
-    deep_status status = deep__taps_build(&columns, allocator, filter, src->width, width);
-    if (status == DEEP_OK) status = deep__taps_build(&rows, allocator, filter, src->height, height);
+    deep__axes(&along_x, &along_y, filter, src, width, height);
+    deep_status status = deep__taps_build(&columns, allocator, &along_x);
+    if (status == DEEP_OK) status = deep__taps_build(&rows, allocator, &along_y);
     if (status == DEEP_OK) status = ring_create(&ring, allocator, rows.most, values);
     if (status == DEEP_OK) status = deep__alloc_zero(&sum, allocator, (size_t)values, sizeof *sum, "resize row");
     if (status == DEEP_OK) resize_rows(first, dst->stride, src, &columns, &rows, &ring, sum);

@@ -4,6 +4,8 @@
 
 /* Which source positions, with which weights, make each position of a resized axis. */
 #include "base/memory.h"
+#include "base/resample.h"
+#include "image/image.h"
 
 typedef struct deep_taps {
     int32_t *first;  /* [count] first source position */
@@ -13,9 +15,12 @@ typedef struct deep_taps {
     int32_t most;
 } deep_taps;
 
-/* `filter` is one of DEEP_FILTER_*; sides are at least 1. Zero-initialise; free also after an error. */
-deep_status deep__taps_build(deep_taps *taps, const deep_allocator *allocator, int32_t filter, int32_t src,
-                             int32_t dst);
+/* How `src` becomes width x height; `filter` is one of DEEP_FILTER_*. */
+void deep__axes(deep_axis *columns, deep_axis *rows, int32_t filter, const deep_image *src, int32_t width,
+                int32_t height);
+
+/* For an axis with weights in floating point. Zero-initialise; free also after an error. */
+deep_status deep__taps_build(deep_taps *taps, const deep_allocator *allocator, const deep_axis *axis);
 
 void deep__taps_free(deep_taps *taps, const deep_allocator *allocator);
 
