@@ -11,7 +11,7 @@ set -eu
 source=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$1" && pwd)
 folder=$2
-PROGRAMS='tools/deep tests/ops/test_ops tests/cuda/test_device tests/cuda/test_gpu tests/cuda/test_replay tests/cuda/test_uploads
+PROGRAMS='tools/deep tests/ops/test_ops tests/cuda/test_device tests/cuda/test_gpu tests/cuda/test_pictures tests/cuda/test_replay tests/cuda/test_uploads
   tests/cuda/test_session_device tests/unit/test_session tests/unit/test_predict tests/unit/test_trainer tests/unit/test_fit
   bench/bench_start'
 PLUGINS='libdeep/libdeep-cuda.so tests/cuda/device/libdeep-cuda.so'

@@ -119,6 +119,7 @@ check '20 training steps in halves beside ref' cuda/test_gpu halves
 check 'the same bits twice' cuda/test_gpu bits
 check 'runs replayed as graphs, beside kernels queued one by one' cuda/test_replay replay
 check 'batches uploaded beside what is computed, and in turn' cuda/test_uploads uploads
+check 'pictures resized, turned and normalised by the device, bit for bit as by the host' cuda/test_pictures pictures
 check 'sessions between arrays of the device, bit for bit as between those of the host' cuda/test_session_device device
 check 'two sessions and two contexts in two threads' cuda/test_gpu threads
 check 'a full device says which batch fits, and goes on' cuda/test_gpu memory

@@ -7,6 +7,7 @@
  * decides how (kernels, packing, scratch). An op that a backend lacks is DEEP_ERROR_UNSUPPORTED naming it; there is no
  * silent fallback. A backend calls nothing of core: what it needs comes through deep_host.
  */
+#include "base/picture.h"
 #include "graph/graph.h"
 
 enum { DEEP_BACKEND_ABI = 1 };
@@ -105,6 +106,13 @@ typedef struct deep_accelerators {
 
     /* Lets a stream of the host's wait for what is queued now. */
     deep_status (*hold)(deep_accelerator *accelerator, void *stream);
+
+    /*
+     * Makes network inputs `to` [images, size, size, 3] of a block of pictures, which both stand in the device's memory, as the host
+     * does (image/preprocess.h), bit for bit; queued. `head` is the block's begin in the host's memory. NULL = the host does it.
+     */
+    deep_status (*preprocess)(deep_accelerator *accelerator, float *to, const deep_pictures *block,
+                              const deep_pictures *head);
 } deep_accelerators;
 
 /* A kernel [inner, columns] that is packed: 1x1 ones in F32, all but depthwise ones in BF16 and I8. */

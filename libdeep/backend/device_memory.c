@@ -25,6 +25,15 @@ bool deep__context_supports(const deep_context *context, const deep_graph *graph
     return true;
 }
 
+bool deep__choose_pictures(const deep_context *context)
+{
+    if (deep__computes_in_host_memory(context)) return false;
+    const bool takes = context->backend->accelerators->preprocess != NULL;
+    deep__log(&context->logger, DEEP_LOG_INFO, "%s resizes and normalises images",
+              takes ? "the device" : "the processor");
+    return takes;
+}
+
 deep_status deep__device_alloc(void **out, const deep_context *context, size_t bytes, const char *what)
 {
     if (deep__computes_in_host_memory(context)) return deep__alloc(out, &context->allocator, bytes, 1, what);

@@ -21,6 +21,9 @@ deep_context *deep__context_in_host_memory(deep_context *context);
  */
 bool deep__context_supports(const deep_context *context, const deep_graph *graph, char *reason, size_t size);
 
+/* Whether the device makes network inputs of pictures (base/picture.h); the log says so. */
+bool deep__choose_pictures(const deep_context *context);
+
 /* DEEP_ERROR_UNSUPPORTED where plans compute in the host's memory. */
 deep_status deep__require_device_memory(const deep_context *context);
 

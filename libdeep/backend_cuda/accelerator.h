@@ -11,6 +11,10 @@
 /* What of the contract is not about plans. */
 extern const deep_accelerators deep__cuda_accelerators;
 
+/* `preprocess` of the contract (cuda_picture.c). */
+deep_status deep__cuda_preprocess(deep_accelerator *accelerator, float *to, const deep_pictures *block,
+                                  const deep_pictures *head);
+
 const deep_host *deep__accelerator_host(const deep_accelerator *accelerator);
 
 /* The queue that kernels go to. */

@@ -381,4 +381,5 @@ const deep_accelerators deep__cuda_accelerators = {
     owns,
     stream_of,
     hold,
+    deep__cuda_preprocess,
 };

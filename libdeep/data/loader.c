@@ -17,7 +17,8 @@ enum { SLOTS = 4, MAX_LOADER_WORKERS = 64 };
 
 /* A batch being filled, waiting, or lent to the consumer. Batch `step` lives in slot `step` % SLOTS. */
 typedef struct slot {
-    float *input;    /* batch x size x size x 3 */
+    void *input;     /* floats, batch x size x size x 3, or deep_pictures for as many */
+    size_t end;      /* of the pictures' pixels, guarded by the mutex */
     int32_t *labels; /* batch */
     int32_t images;  /* of this batch */
     int32_t missing; /* images that no worker has finished yet */
@@ -33,6 +34,7 @@ struct deep_loader {
     int64_t count;               /* of them */
     int64_t steps;
     size_t image_values; /* size x size x 3 */
+    size_t slot_bytes;   /* of a slot's input */
     slot slots[SLOTS];
     pthread_t threads[MAX_LOADER_WORKERS];
     int32_t started;
@@ -55,26 +57,56 @@ static slot *slot_of(deep_loader *loader, int64_t step)
     return &loader->slots[step % SLOTS];
 }
 
-/* The square from the cache or the file; `*owned` is what the caller must free afterwards. */
-static deep_status get_square(deep_loader *loader, size_t sample, const deep_image **square, deep_image **owned)
+/* What becomes of an image before it is turned; `*owned` is what the caller must free afterwards, NULL = it is the data set's. */
+static deep_status make_source(deep_loader *loader, size_t sample, const deep_image **source, deep_image **owned)
+{
+    const deep_preprocess *preprocess = &loader->options.preprocess;
+    deep_image *decoded, *made;
+    DEEP_TRY(deep__dataset_image(source, &decoded, loader->dataset, sample));
+    const deep_status status = loader->options.pictures ? deep__picture_make(&made, *source, preprocess)
+                                                        : deep__preprocess_square(&made, *source, preprocess);
+    const bool as_it_is = status == DEEP_OK && made == NULL;
+    *owned = as_it_is ? decoded : made;
+    if (!as_it_is) {
+        *source = made;
+        deep_image_free(decoded);
+    }
+    return status == DEEP_OK ? DEEP_OK : deep__fail_within(status, loader->dataset->samples.items[sample].path);
+}
+
+/* The same, from the cache where it is there. */
+static deep_status get_source(deep_loader *loader, size_t sample, const deep_image **source, deep_image **owned)
 {
     *owned = NULL;
     pthread_mutex_lock(&loader->mutex);
-    *square = deep__cache_get(&loader->cache, sample);
+    *source = deep__cache_get(&loader->cache, sample);
     pthread_mutex_unlock(&loader->mutex);
-    if (*square != NULL) return DEEP_OK;
-    deep_image *decoded, *fresh;
-    const deep_image *image;
-    DEEP_TRY(deep__dataset_image(&image, &decoded, loader->dataset, sample));
-    const deep_status status = deep__preprocess_square(&fresh, image, &loader->options.preprocess);
-    deep_image_free(decoded);
-    if (status != DEEP_OK) return deep__fail_within(status, loader->dataset->samples.items[sample].path);
+    if (*source != NULL) return DEEP_OK;
+    DEEP_TRY(make_source(loader, sample, source, owned));
+    if (*owned == NULL) return DEEP_OK;
     pthread_mutex_lock(&loader->mutex);
-    const bool kept = deep__cache_put(&loader->cache, sample, fresh);
+    const bool kept = deep__cache_put(&loader->cache, sample, *owned);
     pthread_mutex_unlock(&loader->mutex);
-    *square = fresh;
-    *owned = kept ? NULL : fresh;
+    if (kept) *owned = NULL;
     return DEEP_OK;
+}
+
+static void put_picture(deep_loader *loader, slot *target, int32_t row, const deep_image *picture, int32_t turns,
+                        int32_t mirror)
+{
+    pthread_mutex_lock(&loader->mutex);
+    const size_t offset = target->end;
+    target->end += deep__picture_bytes(picture);
+    pthread_mutex_unlock(&loader->mutex);
+    deep__picture_put(target->input, row, offset, picture, &loader->options.preprocess, turns, mirror);
+}
+
+static void put_values(const deep_loader *loader, slot *target, int32_t row, const deep_image *square, int32_t turns,
+                       int32_t mirror)
+{
+    float *values = target->input;
+    deep__preprocess_normalise(values + (size_t)row * loader->image_values, square, &loader->options.preprocess, turns,
+                               mirror);
 }
 
 static deep_status load_image(deep_loader *loader, int64_t position, uint32_t epoch)
@@ -82,14 +114,16 @@ static deep_status load_image(deep_loader *loader, int64_t position, uint32_t ep
     const size_t sample = (size_t)loader->order[position].index;
     const int32_t batch = loader->options.batch, row = (int32_t)(position % batch);
     slot *target = slot_of(loader, position / batch);
-    const deep_image *square;
+    const deep_image *source;
     deep_image *owned;
     int32_t turns = 0, mirror = 0;
-    DEEP_TRY(get_square(loader, sample, &square, &owned));
+    DEEP_TRY(get_source(loader, sample, &source, &owned));
     if (loader->options.augment != 0)
         deep__augment_draw(loader->options.seed, sample, epoch, loader->options.augment, &turns, &mirror);
-    deep__preprocess_normalise(target->input + (size_t)row * loader->image_values, square, &loader->options.preprocess,
-                               turns, mirror);
+    if (loader->options.pictures)
+        put_picture(loader, target, row, source, turns, mirror);
+    else
+        put_values(loader, target, row, source, turns, mirror);
     target->labels[row] = loader->dataset->samples.items[sample].label;
     deep_image_free(owned);
     return DEEP_OK;
@@ -126,6 +160,7 @@ static void prepare_slot(deep_loader *loader, int64_t position)
     target->missing = target->images;
     target->failed = -1;
     target->status = DEEP_OK;
+    if (loader->options.pictures) target->end = deep__pictures_begin(target->input, target->images);
 }
 
 static void *run_worker(void *user)
@@ -168,13 +203,19 @@ static deep_status allocate_slots(deep_loader *loader)
 {
     const size_t side = (size_t)loader->options.preprocess.size, batch = (size_t)loader->options.batch;
     const deep_allocator *allocator = &loader->dataset->context->allocator;
+    const deep_preprocess *preprocess = &loader->options.preprocess;
     size_t values;
-    if (!deep__mul_size(side * 3, side, &loader->image_values) || !deep__mul_size(loader->image_values, batch, &values))
+    if (!deep__mul_size(side * 3, side, &loader->image_values) ||
+        !deep__mul_size(loader->image_values, batch, &values) ||
+        !deep__mul_size(values, sizeof(float), &loader->slot_bytes) ||
+        !deep__pictures_room(&values, preprocess, loader->options.batch))
         return deep__fail(DEEP_ERROR_OUT_OF_MEMORY, "a batch of %zu images of %zu pixels does not fit in memory", batch,
                           side);
+    if (loader->options.pictures) loader->slot_bytes = values;
     for (int i = 0; i < SLOTS; ++i) {
-        DEEP_TRY(
-            deep__alloc(&loader->slots[i].input, &loader->options.staging, values, sizeof(float), "batches of images"));
+        slot *target = &loader->slots[i];
+        DEEP_TRY(deep__alloc(&target->input, &loader->options.staging, loader->slot_bytes, 1, "batches of images"));
+        if (loader->options.pictures) deep__pictures_init(target->input, preprocess, loader->options.batch);
         DEEP_TRY(deep__alloc(&loader->slots[i].labels, allocator, batch, sizeof(int32_t), "labels"));
     }
     return DEEP_OK;
@@ -304,10 +345,16 @@ static const slot *wait_for_batch(deep_loader *loader)
     return ready;
 }
 
-deep_status deep__loader_next(deep_loader *loader, const float **input, const int32_t **labels, int32_t *n)
+static deep_batch batch_of(const deep_loader *loader, const slot *ready)
+{
+    if (loader->options.pictures) return deep__batch_of_pictures(ready->input, ready->end, loader->slot_bytes);
+    return deep__batch_of_floats(ready->input, (size_t)ready->images * loader->image_values * sizeof(float));
+}
+
+deep_status deep__loader_next(deep_loader *loader, deep_batch *batch, const int32_t **labels, int32_t *n)
 {
     DEEP_TRY(deep__context_check(loader->dataset->context));
-    *input = NULL;
+    *batch = (deep_batch){0};
     *labels = NULL;
     *n = 0;
     pthread_mutex_lock(&loader->mutex);
@@ -318,7 +365,7 @@ deep_status deep__loader_next(deep_loader *loader, const float **input, const in
     const slot *ready = loader->step < loader->steps ? wait_for_batch(loader) : NULL;
     const deep_status status = ready == NULL ? DEEP_OK : ready->status;
     if (ready != NULL && status == DEEP_OK) {
-        *input = ready->input;
+        *batch = batch_of(loader, ready);
         *labels = ready->labels;
         *n = ready->images;
         loader->lent = true;
@@ -328,15 +375,13 @@ deep_status deep__loader_next(deep_loader *loader, const float **input, const in
     return status == DEEP_OK ? DEEP_OK : deep__fail(status, "%s", ready->text);
 }
 
-size_t deep__loader_peek(deep_loader *loader, const float **input)
+deep_batch deep__loader_peek(deep_loader *loader)
 {
-    *input = NULL;
     pthread_mutex_lock(&loader->mutex);
     const slot *next = slot_of(loader, loader->step);
     const bool begun = loader->step < loader->steps && loader->next_position > loader->step * loader->options.batch;
-    const bool ready = begun && next->missing == 0 && next->status == DEEP_OK;
-    if (ready) *input = next->input;
-    const int32_t images = next->images;
+    const bool ready = begun && next->images > 0 && next->missing == 0 && next->status == DEEP_OK;
+    const deep_batch batch = ready ? batch_of(loader, next) : (deep_batch){0};
     pthread_mutex_unlock(&loader->mutex);
-    return ready ? (size_t)images * loader->image_values * sizeof **input : 0;
+    return batch;
 }

@@ -4,7 +4,7 @@
 
 /* Batches of preprocessed images, prepared by worker threads ahead of the one that consumes them. */
 #include "data/dataset.h"
-#include "image/preprocess.h"
+#include "image/pictures.h"
 
 typedef struct deep_loader deep_loader;
 
@@ -14,6 +14,7 @@ typedef struct deep_loader_options {
     int64_t cache_bytes;   /* budget for decoded squares; 0 = none */
     uint64_t seed;         /* of the order and the augmentation */
     int32_t augment;       /* DEEP_AUGMENT_FLIP, DEEP_AUGMENT_ROTATE90 added; 0 = none */
+    bool pictures;         /* batches are pictures for a device, else floats */
     bool shuffle;          /* false = the subset's or the data set's order */
     const int64_t *subset; /* indices into the data set in the order wanted, copied; NULL = all */
     int64_t subset_count;
@@ -37,17 +38,15 @@ int64_t deep__loader_steps(const deep_loader *loader);
 deep_status deep__loader_begin(deep_loader *loader, uint32_t epoch, int64_t first_step);
 
 /*
- * The next batch: `*input` n x size x size x 3 values, NHWC, and `*labels`, both borrowed until the next call on the
- * loader;
- * `*n` = 0 at the end of the epoch. An image that cannot be loaded gives its error, again at each call until the next
+ * The next batch, of `*n` images, and `*labels`, both borrowed until the next call on the loader; `*n` = 0 at the end of the epoch. An image that cannot be loaded gives its error, again at each call until the next
  * begin. Allocates nothing for images that are in the cache.
  */
-deep_status deep__loader_next(deep_loader *loader, const float **input, const int32_t **labels, int32_t *n);
+deep_status deep__loader_next(deep_loader *loader, deep_batch *batch, const int32_t **labels, int32_t *n);
 
 /*
- * The images that the next call of deep__loader_next() will give, if all are there by now: their bytes; 0 = not yet, or none. They stay
- * until the call after that one.
+ * The batch that the next call of deep__loader_next() will give, if all of it is there by now, else none. It stays until the call after
+ * that one.
  */
-size_t deep__loader_peek(deep_loader *loader, const float **input);
+deep_batch deep__loader_peek(deep_loader *loader);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "image.h"
+#include "fit.h"
+
 #include "resize.h"
 
 static void add_pixel(uint64_t sum[3], const uint8_t *pixel, int32_t channels)
@@ -38,15 +39,20 @@ static int32_t scaled(int32_t length, int32_t longest, int32_t side)
     return result < 1 ? 1 : (int32_t)result;
 }
 
+deep_rectangle deep__fit_rectangle(const deep_image *image, int32_t side, uint8_t colour[3])
+{
+    const int32_t longest = image->width > image->height ? image->width : image->height;
+    const int32_t width = scaled(image->width, longest, side), height = scaled(image->height, longest, side);
+    border_colour(colour, image);
+    return (deep_rectangle){(side - width) / 2, (side - height) / 2, width, height};
+}
+
 static deep_status fit_padded(deep_image *dst, const deep_image *src, int32_t filter)
 {
-    const int32_t side = dst->width;
-    const int32_t longest = src->width > src->height ? src->width : src->height;
-    const int32_t width = scaled(src->width, longest, side), height = scaled(src->height, longest, side);
     uint8_t colour[3] = {0};
-    border_colour(colour, src);
+    const deep_rectangle inner = deep__fit_rectangle(src, dst->width, colour);
     fill(dst, colour);
-    return deep__resize_into(dst, (side - width) / 2, (side - height) / 2, width, height, src, filter);
+    return deep__resize_into(dst, inner.x, inner.y, inner.width, inner.height, src, filter);
 }
 
 deep_status deep_image_fit(deep_image **out, const deep_image *src, int32_t side, int32_t filter, int32_t fit)

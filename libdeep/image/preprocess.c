@@ -22,34 +22,35 @@ deep_status deep__preprocess_square(deep_image **out, const deep_image *src, con
     return status;
 }
 
-/* What each of the 256 levels becomes, per RGB channel. */
-static void build_table(float table[3][256], const deep_preprocess *preprocess)
+bool deep__preprocess_values(float values[3][256], const deep_preprocess *preprocess)
 {
     enum { TF_SCALE_TIMES_2 = 255 }; /* keras.applications' "tf" mode divides by 127.5 */
-    for (int c = 0; c < 3; ++c) {
+    const bool reversed = preprocess->mode == DEEP_PREPROCESS_CAFFE;
+    for (int i = 0; i < 3; ++i) {
+        const int c = reversed ? 2 - i : i;
         double divisor = 1;
         if (preprocess->mode == DEEP_PREPROCESS_TF) divisor = TF_SCALE_TIMES_2 / 2.0;
         if (preprocess->mode == DEEP_PREPROCESS_TORCH) divisor = preprocess->std[c];
         for (int level = 0; level < 256; ++level)
-            table[c][level] = (float)((level - preprocess->mean[c]) / divisor);
+            values[i][level] = (float)((level - preprocess->mean[c]) / divisor);
     }
+    return reversed;
 }
 
 void deep__preprocess_normalise(float *out, const deep_image *square, const deep_preprocess *preprocess,
                                 int32_t quarter_turns, int32_t mirror)
 {
-    float table[3][256];
-    build_table(table, preprocess);
-    const bool swap = preprocess->mode == DEEP_PREPROCESS_CAFFE;
-    const int first = swap ? 2 : 0, last = swap ? 0 : 2;
+    float values[3][256];
+    const bool reversed = deep__preprocess_values(values, preprocess);
+    const int first = reversed ? 2 : 0, last = reversed ? 0 : 2;
     const int32_t size = square->width;
     const deep_turn_walk walk = deep__turn_walk(size, size, 3, square->stride, quarter_turns, mirror);
     for (int32_t y = 0; y < size; ++y) {
         const uint8_t *from = square->data + walk.origin + y * walk.step_y;
         for (int32_t x = 0; x < size; ++x, from += walk.step_x, out += 3) {
-            out[0] = table[first][from[first]];
-            out[1] = table[1][from[1]];
-            out[2] = table[last][from[last]];
+            out[0] = values[0][from[first]];
+            out[1] = values[1][from[1]];
+            out[2] = values[2][from[last]];
         }
     }
 }

@@ -25,4 +25,7 @@ deep_status deep__preprocess_square(deep_image **out, const deep_image *src, con
 void deep__preprocess_normalise(float *out, const deep_image *square, const deep_preprocess *preprocess,
                                 int32_t quarter_turns, int32_t mirror);
 
+/* What each level becomes, for each channel in the result's order; true when that is BGR. */
+bool deep__preprocess_values(float values[3][256], const deep_preprocess *preprocess);
+
 #endif

@@ -155,13 +155,13 @@ deep_status deep__calibration_pass(deep_calibration *calibration, deep_site_visi
 {
     DEEP_TRY(deep__loader_begin(calibration->loader, 0, 0));
     for (;;) {
-        const float *input;
+        deep_batch batch;
         const int32_t *labels;
         int32_t n;
         DEEP_TRY(deep__context_check_cancel(calibration->model->context));
-        DEEP_TRY(deep__loader_next(calibration->loader, &input, &labels, &n));
+        DEEP_TRY(deep__loader_next(calibration->loader, &batch, &labels, &n));
         if (n == 0) return DEEP_OK;
-        memcpy(calibration->input, input, (size_t)n * input_values(calibration) * sizeof *input);
+        memcpy(calibration->input, batch.images, batch.bytes);
         DEEP_TRY(run_batch(calibration, n, visit, user));
         ++calibration->step;
         if (calibration->progress != NULL &&

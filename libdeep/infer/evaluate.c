@@ -8,12 +8,12 @@
 
 enum { DEFAULT_BATCH = 16 };
 
-/* Where the workers are ahead, the next batch goes up to the device during this one's run; a last one that is not full does not. */
+/* Where the workers are ahead, the next batch goes up to the device during this one's run; a last one of floats that is not full does not. */
 static void expect_next(deep_session *session, deep_loader *loader)
 {
-    deep_batch next;
-    next.bytes = deep__loader_peek(loader, &next.images);
-    if (next.bytes == deep__session_run_bytes(session)) deep__workspace_expect(session->workspace, next);
+    const deep_batch next = deep__loader_peek(loader);
+    if (next.is_pictures || next.bytes == deep__session_run_bytes(session))
+        deep__workspace_expect(session->workspace, next);
 }
 
 static deep_status collect(deep_session *session, deep_loader *loader, float *probabilities, int32_t *labels,
@@ -24,14 +24,14 @@ static deep_status collect(deep_session *session, deep_loader *loader, float *pr
     int64_t row = 0;
     DEEP_TRY(deep__loader_begin(loader, 0, 0));
     for (int64_t step = 1;; ++step) {
-        const float *input;
+        deep_batch batch;
         const int32_t *batch_labels;
         int32_t n;
         DEEP_TRY(deep__context_check_cancel(session->model->context));
-        DEEP_TRY(deep__loader_next(loader, &input, &batch_labels, &n));
+        DEEP_TRY(deep__loader_next(loader, &batch, &batch_labels, &n));
         if (n == 0) return DEEP_OK;
         expect_next(session, loader);
-        DEEP_TRY(deep_session_run(session, input, n, NULL, probabilities + row * classes));
+        DEEP_TRY(deep__session_run_batch(session, batch, n, probabilities + row * classes));
         memcpy(labels + row, batch_labels, (size_t)n * sizeof *labels);
         row += n;
         if (hook != NULL && hook->step(hook->user, step, steps) != 0)
@@ -69,11 +69,12 @@ deep_status deep_model_evaluate(const deep_model *model, const deep_dataset *dat
     DEEP_TRY(deep__classes_check_equal(model->classes, deep_dataset_classes(dataset)));
     deep_session *session = NULL;
     deep_loader *loader = NULL;
-    const deep_loader_options loading = {.batch = options.batch,
-                                         .workers = options.workers,
-                                         .staging = deep__staging(model->context),
-                                         .preprocess = model->preprocess};
+    deep_loader_options loading = {.batch = options.batch,
+                                   .workers = options.workers,
+                                   .staging = deep__staging(model->context),
+                                   .preprocess = model->preprocess};
     deep_status status = deep__session_acquire(&session, model, options.batch);
+    loading.pictures = status == DEEP_OK && session->takes_pictures;
     if (status == DEEP_OK) status = deep__loader_create(&loader, dataset, &loading);
     if (status == DEEP_OK) status = deep__evaluate_with(session, loader, deep_dataset_size(dataset), NULL, out);
     deep__loader_free(loader);

@@ -53,14 +53,9 @@ static int32_t batch_size(const prediction_job *job, int64_t first)
     return job->n - first < batch ? (int32_t)(job->n - first) : batch;
 }
 
-static deep_status fill_input(const prediction_job *job, int64_t first, float *input)
+static deep_status stage(const prediction_job *job, int64_t first, int32_t which, deep_batch *batch)
 {
-    const deep_model *model = job->session->model;
-    const size_t values = (size_t)model->arch.input_size * (size_t)model->arch.input_size * 3;
-    const int32_t count = batch_size(job, first);
-    for (int32_t i = 0; i < count; ++i)
-        DEEP_TRY(deep_session_preprocess(job->session, job->images[first + i], input + (size_t)i * values));
-    return DEEP_OK;
+    return deep__session_stage(job->session, which, job->images + first, batch_size(job, first), batch);
 }
 
 static void choose_tops(const prediction_job *job, int64_t first)
@@ -72,9 +67,11 @@ static void choose_tops(const prediction_job *job, int64_t first)
 
 static deep_status predict_in_turn(const prediction_job *job)
 {
-    for (int64_t first = 0; first < job->n; first += job->session->batch) {
-        DEEP_TRY(fill_input(job, first, job->session->input));
-        DEEP_TRY(deep__session_predict(job->session, batch_size(job, first)));
+    deep_session *session = job->session;
+    for (int64_t first = 0; first < job->n; first += session->batch) {
+        deep_batch batch;
+        DEEP_TRY(stage(job, first, 0, &batch));
+        DEEP_TRY(deep__session_run_batch(session, batch, batch_size(job, first), session->predictions));
         choose_tops(job, first);
     }
     return DEEP_OK;
@@ -84,22 +81,20 @@ static deep_status predict_in_turn(const prediction_job *job)
 static deep_status predict_ahead(const prediction_job *job)
 {
     deep_session *session = job->session;
-    const size_t bytes = deep__session_run_bytes(session);
-    DEEP_TRY(deep__session_add_second(session));
-    float *now = session->input, *next = session->second;
-    DEEP_TRY(fill_input(job, 0, now));
+    deep_batch batch;
+    int32_t which = 0;
+    DEEP_TRY(deep__session_add_staged(session, 1));
+    DEEP_TRY(stage(job, 0, which, &batch));
     for (int64_t first = 0; first < job->n; first += session->batch) {
-        DEEP_TRY(deep__session_begin(session, now));
+        DEEP_TRY(deep__session_begin(session, batch));
         if (first + session->batch < job->n) {
-            DEEP_TRY(fill_input(job, first + session->batch, next));
-            deep__workspace_expect(session->workspace, (deep_batch){next, bytes});
+            which = 1 - which;
+            DEEP_TRY(stage(job, first + session->batch, which, &batch));
+            deep__workspace_expect(session->workspace, batch);
             DEEP_TRY(deep__workspace_send(session->workspace));
         }
-        DEEP_TRY(deep__session_finish(session, batch_size(job, first)));
+        DEEP_TRY(deep__session_finish(session, batch_size(job, first), session->predictions));
         choose_tops(job, first);
-        float *const done = now;
-        now = next;
-        next = done;
     }
     return DEEP_OK;
 }

@@ -3,6 +3,11 @@
 
 #include "graph/memory_plan.h"
 
+static const deep_accelerators *accelerators_of(const deep_workspace *workspace)
+{
+    return workspace->context->backend->accelerators;
+}
+
 deep_status deep__workspace_grow(const deep_context *context, void **block, size_t *bytes, size_t wanted,
                                  const char *what)
 {
@@ -53,11 +58,16 @@ void deep__workspace_free(deep_workspace *workspace)
     if (workspace->context == NULL) return;
     deep__device_free(workspace->context, workspace->arena);
     deep__device_free(workspace->context, workspace->scratch);
-    for (int32_t i = 0; i < DEEP_GRAPH_INPUTS; ++i)
+    for (int32_t i = 0; i < DEEP_WORKSPACE_INPUTS; ++i)
         deep__device_free(workspace->context, workspace->inputs[i]);
     deep__device_free(workspace->context, workspace->ahead.buffer);
     if (workspace->queue != NULL) workspace->context->backend->accelerators->close(workspace->queue);
     *workspace = (deep_workspace){0};
+}
+
+size_t deep__input_values(const deep_model *model)
+{
+    return (size_t)model->arch.input_size * (size_t)model->arch.input_size * 3;
 }
 
 deep_status deep__program_build(deep_program *program, const deep_model *model, int32_t batch, enum deep_mode mode)
@@ -118,6 +128,18 @@ deep_status deep__program_run(const deep_program *program, const deep_workspace 
     return program->context->backend->plan_run(program->plan, base, first, end);
 }
 
+/* Lets `input` have what is uploaded of `batch`: now, or what has been on its way. */
+static deep_status bring(deep_workspace *workspace, int32_t input, deep_batch batch)
+{
+    void **block = &workspace->inputs[input];
+    bool arrived = false;
+    if (input == DEEP_INPUT_IMAGES || input == DEEP_WORKSPACE_PICTURES)
+        DEEP_TRY(deep__workspace_arrive(workspace, input, batch, &arrived));
+    if (arrived) return DEEP_OK;
+    DEEP_TRY(deep__workspace_grow(workspace->context, block, &workspace->input_bytes[input], batch.room, "an input"));
+    return deep__upload(workspace->context, workspace->queue, *block, batch.images, batch.bytes);
+}
+
 deep_status deep__workspace_bind(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], int32_t input,
                                  const void *values, size_t bytes)
 {
@@ -125,29 +147,38 @@ deep_status deep__workspace_bind(deep_workspace *workspace, void *base[DEEP_SEGM
         const void *in;
         void *out;
     } bound = {values};
-    base[DEEP_SEGMENT_INPUT + input] = bound.out;
-    if (deep__computes_in_host_memory(workspace->context)) return DEEP_OK;
-    bool arrived = false;
-    if (input == DEEP_INPUT_IMAGES) DEEP_TRY(deep__workspace_arrive(workspace, (deep_batch){values, bytes}, &arrived));
-    base[DEEP_SEGMENT_INPUT + input] = workspace->inputs[input];
-    if (arrived) return DEEP_OK;
-    DEEP_TRY(deep__workspace_grow(workspace->context, &workspace->inputs[input], &workspace->input_bytes[input], bytes,
-                                  "an input"));
-    base[DEEP_SEGMENT_INPUT + input] = workspace->inputs[input];
-    return deep__upload(workspace->context, workspace->queue, workspace->inputs[input], values, bytes);
+    const bool on_host = deep__computes_in_host_memory(workspace->context);
+    if (!on_host) DEEP_TRY(bring(workspace, input, deep__batch_of_floats(values, bytes)));
+    base[DEEP_SEGMENT_INPUT + input] = on_host ? bound.out : workspace->inputs[input];
+    return DEEP_OK;
+}
+
+/* An input that the device fills, zeros at first. */
+static deep_status bind_room(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], int32_t input, size_t room)
+{
+    void **block = &workspace->inputs[input];
+    const bool is_new = *block == NULL || workspace->input_bytes[input] < room;
+    DEEP_TRY(deep__workspace_grow(workspace->context, block, &workspace->input_bytes[input], room, "an input"));
+    base[DEEP_SEGMENT_INPUT + input] = *block;
+    return is_new ? accelerators_of(workspace)->clear(workspace->queue, *block, room) : DEEP_OK;
 }
 
 deep_status deep__workspace_bind_device(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], int32_t input,
                                         const void *values, size_t bytes, size_t room)
 {
-    const deep_accelerators *accelerators = workspace->context->backend->accelerators;
-    const bool is_new = workspace->inputs[input] == NULL || workspace->input_bytes[input] < room;
     deep__workspace_expect_nothing(workspace);
-    DEEP_TRY(deep__workspace_grow(workspace->context, &workspace->inputs[input], &workspace->input_bytes[input], room,
-                                  "an input"));
-    if (is_new) DEEP_TRY(accelerators->clear(workspace->queue, workspace->inputs[input], room));
-    base[DEEP_SEGMENT_INPUT + input] = workspace->inputs[input];
-    return accelerators->copy(workspace->queue, workspace->inputs[input], values, bytes);
+    DEEP_TRY(bind_room(workspace, base, input, room));
+    return accelerators_of(workspace)->copy(workspace->queue, workspace->inputs[input], values, bytes);
+}
+
+deep_status deep__workspace_bind_images(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], deep_batch batch,
+                                        size_t room)
+{
+    if (!batch.is_pictures) return deep__workspace_bind(workspace, base, DEEP_INPUT_IMAGES, batch.images, batch.bytes);
+    DEEP_TRY(bind_room(workspace, base, DEEP_INPUT_IMAGES, room));
+    DEEP_TRY(bring(workspace, DEEP_WORKSPACE_PICTURES, batch));
+    return accelerators_of(workspace)->preprocess(workspace->queue, workspace->inputs[DEEP_INPUT_IMAGES],
+                                                  workspace->inputs[DEEP_WORKSPACE_PICTURES], batch.images);
 }
 
 deep_status deep__program_read(const deep_program *program, const deep_workspace *workspace, deep_value value, void *to,

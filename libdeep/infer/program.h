@@ -8,14 +8,9 @@
  */
 #include "backend/device_memory.h"
 #include "backend/registry.h"
+#include "image/pictures.h"
 #include "model/model.h"
 #include "nn/network.h"
-
-/* Images in the host's memory. */
-typedef struct deep_batch {
-    const float *images; /* NULL = none */
-    size_t bytes;
-} deep_batch;
 
 /* The images of a run to come, which go up while what was bound before them is computed with. */
 typedef struct deep_upload_ahead {
@@ -26,6 +21,9 @@ typedef struct deep_upload_ahead {
     bool off; /* there is no memory for a second buffer */
 } deep_upload_ahead;
 
+/* Where a workspace has pictures; below stand the graph's inputs. */
+enum { DEEP_WORKSPACE_PICTURES = DEEP_GRAPH_INPUTS, DEEP_WORKSPACE_INPUTS };
+
 /* Memory for intermediates and scratch, as large as the largest program that was added. */
 typedef struct deep_workspace {
     const deep_context *context;
@@ -34,8 +32,8 @@ typedef struct deep_workspace {
     void *scratch;
     size_t arena_bytes;
     size_t scratch_bytes;
-    void *inputs[DEEP_GRAPH_INPUTS]; /* where plans do not compute in the host's memory */
-    size_t input_bytes[DEEP_GRAPH_INPUTS];
+    void *inputs[DEEP_WORKSPACE_INPUTS]; /* where plans do not compute in the host's memory */
+    size_t input_bytes[DEEP_WORKSPACE_INPUTS];
     deep_upload_ahead ahead;
 } deep_workspace;
 
@@ -52,6 +50,9 @@ typedef struct deep_program {
     size_t scratch_bytes;
     bool scratch_in_arena; /* node by node, between the values that are in use */
 } deep_program;
+
+/* Values of one image in the network's input. */
+size_t deep__input_values(const deep_model *model);
 
 /* Clears, and builds the model's network for `batch` images: program->graph and ->net, for the caller to add to. */
 deep_status deep__program_build(deep_program *program, const deep_model *model, int32_t batch, enum deep_mode mode);
@@ -82,6 +83,13 @@ deep_status deep__program_run(const deep_program *program, const deep_workspace 
 deep_status deep__workspace_bind(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], int32_t input,
                                  const void *values, size_t bytes);
 
+/*
+ * Binds the network's input to images, or to what the device makes of pictures: `room` bytes, of which the pictures fill those of as many
+ * images, and the rest stays as it was.
+ */
+deep_status deep__workspace_bind_images(deep_workspace *workspace, void *base[DEEP_SEGMENT_COUNT], deep_batch batch,
+                                        size_t room);
+
 /* A block of the device of at least `wanted` bytes in the place of one of `*bytes`; what that held is lost. */
 deep_status deep__workspace_grow(const deep_context *context, void **block, size_t *bytes, size_t wanted,
                                  const char *what);
@@ -97,8 +105,10 @@ void deep__workspace_expect(deep_workspace *workspace, deep_batch batch);
 /* Forgets what is expected, and waits for what is on its way: then the memory may go. Of no effect on an empty workspace. */
 void deep__workspace_expect_nothing(deep_workspace *workspace);
 
-/* For bind: whether these images are on their way, which then are the bound ones. What was on its way is forgotten otherwise. */
-deep_status deep__workspace_arrive(deep_workspace *workspace, deep_batch batch, bool *arrived);
+/*
+ * For bind: whether these images are on their way to `input`, which then has them. What was on its way is forgotten otherwise.
+ */
+deep_status deep__workspace_arrive(deep_workspace *workspace, int32_t input, deep_batch batch, bool *arrived);
 
 /* To be called when a run is queued: begins the upload of what is expected. */
 deep_status deep__workspace_send(deep_workspace *workspace);

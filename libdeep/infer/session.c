@@ -49,11 +49,6 @@ deep_status deep__session_program(deep_program *program, deep_value *probabiliti
     return deep__program_compile(program, shape.queue, shape.threads, shape.packed);
 }
 
-size_t deep__input_values(const deep_model *model)
-{
-    return (size_t)model->arch.input_size * (size_t)model->arch.input_size * 3;
-}
-
 /*
  * A batch is cut into equal runs of about as many pixels as one image of 299 x 299 has: measured, more together are not
  * faster, and what does not fit the caches is slower. A GPU wants all at once.
@@ -71,7 +66,6 @@ static deep_status set_up(deep_session *session, deep_session_shape shape)
 {
     const deep_allocator *allocator = &session->model->context->allocator;
     const int32_t together = shape.layers ? shape.batch : deep__session_images_a_run(session->model, shape.batch);
-    const size_t runs = (size_t)((shape.batch + together - 1) / together);
     session->images_a_run = shape.batch = together;
     shape.queue = session->workspace->queue;
     DEEP_TRY(deep__session_program(&session->program, &session->probabilities, session->model, shape));
@@ -81,9 +75,7 @@ static deep_status set_up(deep_session *session, deep_session_shape shape)
                                   sizeof *session->step_times, "a session's times"));
     DEEP_TRY(deep__alloc(&session->predictions, allocator, (size_t)session->batch,
                          (size_t)session->model->arch.classes * sizeof(float), "a session's predictions"));
-    const deep_allocator staging = deep__staging(session->model->context);
-    return deep__alloc_zero(&session->input, &staging, runs * (size_t)together * deep__input_values(session->model),
-                            sizeof(float), "a session's input");
+    return deep__session_add_staged(session, 0);
 }
 
 deep_status deep__session_create(deep_session **out, const deep_model *model, deep_session_shape shape,
@@ -94,6 +86,7 @@ deep_status deep__session_create(deep_session **out, const deep_model *model, de
     session->model = model;
     session->batch = shape.batch;
     session->keeps_layers = shape.layers;
+    session->takes_pictures = shape.pictures;
     session->workspace = workspace != NULL ? workspace : &session->own_workspace;
     deep_status status = workspace != NULL ? DEEP_OK : deep__model_share(model);
     session->holds_model = status == DEEP_OK && workspace == NULL;
@@ -145,15 +138,15 @@ void deep_session_free(deep_session *session)
     deep__free(allocator, session->step_times);
     deep__free(allocator, session->predictions);
     const deep_allocator staging = deep__staging(model->context);
-    deep__free(&staging, session->second);
-    deep__free(&staging, session->input);
+    deep__free(&staging, session->staged[1]);
+    deep__free(&staging, session->staged[0]);
     if (session->holds_model) deep__model_unshare(model);
     deep__free(allocator, session);
 }
 
 size_t deep__session_run_bytes(const deep_session *session)
 {
-    return (size_t)session->images_a_run * deep__input_values(session->model) * sizeof *session->input;
+    return (size_t)session->images_a_run * deep__input_values(session->model) * sizeof(float);
 }
 
 deep_status deep__session_pass(deep_session *session, void *base[DEEP_SEGMENT_COUNT])
@@ -166,11 +159,10 @@ deep_status deep__session_pass(deep_session *session, void *base[DEEP_SEGMENT_CO
     return deep__workspace_send(session->workspace);
 }
 
-static deep_status compute(deep_session *session, const float *input)
+static deep_status compute(deep_session *session, deep_batch batch)
 {
     void *base[DEEP_SEGMENT_COUNT] = {NULL};
-    DEEP_TRY(
-        deep__workspace_bind(session->workspace, base, DEEP_INPUT_IMAGES, input, deep__session_run_bytes(session)));
+    DEEP_TRY(deep__workspace_bind_images(session->workspace, base, batch, deep__session_run_bytes(session)));
     return deep__session_pass(session, base);
 }
 
@@ -190,11 +182,11 @@ static deep_status compute_all(deep_session *session, const float *input, int32_
     for (int32_t done = 0; done < n; done += together) {
         const int32_t count = n - done < together ? n - done : together;
         const float *run = input + (size_t)done * values;
-        if (count < together && input != session->input) {
-            memcpy(session->input, run, (size_t)count * values * sizeof *run);
-            run = session->input;
+        if (count < together && input != session->staged[0]) {
+            memcpy(session->staged[0], run, (size_t)count * values * sizeof *run);
+            run = session->staged[0];
         }
-        DEEP_TRY(compute(session, run));
+        DEEP_TRY(compute(session, deep__batch_of_floats(run, deep__session_run_bytes(session))));
         DEEP_TRY(copy_result(session, session->program.net.logits, count,
                              logits == NULL ? NULL : logits + (size_t)done * classes));
         DEEP_TRY(copy_result(session, session->probabilities, count,
@@ -204,29 +196,23 @@ static deep_status compute_all(deep_session *session, const float *input, int32_
     return logits == NULL && probabilities == NULL ? deep__program_wait(&session->program) : DEEP_OK;
 }
 
-deep_status deep__session_predict(deep_session *session, int32_t n)
+deep_status deep__session_run_batch(deep_session *session, deep_batch batch, int32_t n, float *probabilities)
 {
-    return compute_all(session, session->input, n, NULL, session->predictions);
+    if (!batch.is_pictures) return compute_all(session, batch.images, n, NULL, probabilities);
+    DEEP_TRY(deep__session_begin(session, batch));
+    return deep__session_finish(session, n, probabilities);
 }
 
-deep_status deep__session_begin(deep_session *session, const float *input)
+deep_status deep__session_begin(deep_session *session, deep_batch batch)
 {
     session->passes = 0;
-    return compute(session, input);
+    return compute(session, batch);
 }
 
-deep_status deep__session_finish(deep_session *session, int32_t n)
+deep_status deep__session_finish(deep_session *session, int32_t n, float *probabilities)
 {
     session->images = n;
-    return copy_result(session, session->probabilities, n, session->predictions);
-}
-
-deep_status deep__session_add_second(deep_session *session)
-{
-    const deep_allocator staging = deep__staging(session->model->context);
-    if (session->second != NULL) return DEEP_OK;
-    return deep__alloc_zero(&session->second, &staging, deep__session_run_bytes(session), 1,
-                            "a session's second input");
+    return copy_result(session, session->probabilities, n, probabilities);
 }
 
 deep_status deep_session_run(deep_session *session, const float *input, int32_t n, float *logits, float *probabilities)
@@ -290,9 +276,5 @@ deep_status deep_session_preprocess(const deep_session *session, const deep_imag
     DEEP_REQUIRE(image != NULL, "image is NULL");
     DEEP_REQUIRE(input != NULL, "input is NULL");
     DEEP_TRY(deep__context_check(session->model->context));
-    deep_image *square;
-    DEEP_TRY(deep__preprocess_square(&square, image, &session->model->preprocess));
-    deep__preprocess_normalise(input, square, &session->model->preprocess, 0, 0);
-    deep_image_free(square);
-    return DEEP_OK;
+    return deep__session_fill(session, image, input);
 }

@@ -12,9 +12,13 @@ struct deep_session {
     deep_workspace *workspace; /* its own, or a trainer's */
     deep_workspace own_workspace;
     deep_value probabilities;
-    float *input;       /* whole runs of the batch x size x size x 3, for what is preprocessed or fills a run in part */
-    float *second;      /* as much, for the batch behind it while a device computes; NULL = not wanted yet */
-    float *predictions; /* batch x classes */
+    /*
+     * For batches that are made here, or fill a run in part: floats, whole runs of the batch x size x size x 3, or deep_pictures. The
+     * second is for the batch behind it while a device computes; NULL = not wanted yet.
+     */
+    void *staged[2];
+    bool takes_pictures; /* and nothing else */
+    float *predictions;  /* batch x classes */
     int32_t batch;
     int32_t images_a_run; /* that go through the network together: few, so that what they need stays in the caches */
     int32_t images;       /* of the last call */
@@ -34,6 +38,7 @@ typedef struct deep_session_shape {
     bool layers; /* keep every layer's output, without fusion */
     bool packed; /* weights are in the layout of model/layout.h */
     bool profile;
+    bool pictures;           /* batches are pictures, which the device takes */
     void *stream;            /* of the host, for a session with a workspace of its own; NULL = none */
     deep_accelerator *queue; /* of the workspace; NULL = the context's own */
 } deep_session_shape;
@@ -54,21 +59,27 @@ deep_status deep__session_run_steps(deep_session *session, void *base[DEEP_SEGME
 
 /* Bytes of the images that go through the network together. */
 size_t deep__session_run_bytes(const deep_session *session);
-/* Values of one preprocessed image. */
-size_t deep__input_values(const deep_model *model);
-
 /* One pass over images_a_run images; `base` has the input. */
 deep_status deep__session_pass(deep_session *session, void *base[DEEP_SEGMENT_COUNT]);
 
-/* The first n images of session->input, without checks; n x classes probabilities in session->predictions. */
-deep_status deep__session_predict(deep_session *session, int32_t n);
+/* Runs n images, without checks; n x classes probabilities. */
+deep_status deep__session_run_batch(deep_session *session, deep_batch batch, int32_t n, float *probabilities);
 
-/* The same on a device in two parts: queues the whole batch in `input`, and waits for the probabilities of its first n images. */
-deep_status deep__session_begin(deep_session *session, const float *input);
-deep_status deep__session_finish(deep_session *session, int32_t n);
+/* The same on a device in two parts: queues the whole batch, and waits for the probabilities of its first n images. */
+deep_status deep__session_begin(deep_session *session, deep_batch batch);
+deep_status deep__session_finish(deep_session *session, int32_t n, float *probabilities);
 
-/* Makes session->second. */
-deep_status deep__session_add_second(deep_session *session);
+/* ---- batches of images (session_stage.c) ---- */
+
+/* Makes session->staged[which]. */
+deep_status deep__session_add_staged(deep_session *session, int32_t which);
+
+/* Makes a batch of n images there. */
+deep_status deep__session_stage(deep_session *session, int32_t which, deep_image *const *images, int32_t n,
+                                deep_batch *batch);
+
+/* The network's input of an image. */
+deep_status deep__session_fill(const deep_session *session, const deep_image *image, float *input);
 
 /* A session from the model's idle ones, or a new one; give it back with deep__session_release(). */
 deep_status deep__session_acquire(deep_session **out, const deep_model *model, int32_t batch);

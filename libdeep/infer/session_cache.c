@@ -48,8 +48,9 @@ deep_status deep__session_acquire(deep_session **out, const deep_model *model, i
     DEEP_TRY(deep__model_share(model));
     deep_session *session = take_idle(writable(model), batch);
     if (session == NULL) {
-        const deep_status status = deep__session_create(
-            &session, model, (deep_session_shape){.batch = batch, .threads = model->context->threads}, NULL);
+        const deep_session_shape shape = {
+            .batch = batch, .threads = model->context->threads, .pictures = deep__choose_pictures(model->context)};
+        const deep_status status = deep__session_create(&session, model, shape, NULL);
         deep__model_unshare(model); /* the session holds it */
         DEEP_TRY(status);
     } else {

@@ -35,7 +35,7 @@ deep_status deep__workspace_send(deep_workspace *workspace)
     if (batch.images == NULL) return DEEP_OK;
     ahead->expected = (deep_batch){0};
     const deep_status status = deep__workspace_grow(workspace->context, &ahead->buffer, &ahead->buffer_bytes,
-                                                    batch.bytes, "the next batch's images");
+                                                    batch.room, "the next batch's images");
     if (status == DEEP_ERROR_OUT_OF_MEMORY) {
         ahead->begun = (deep_batch){0};
         ahead->off = true;
@@ -47,23 +47,23 @@ deep_status deep__workspace_send(deep_workspace *workspace)
     return accelerators_of(workspace)->upload_beside(workspace->queue, ahead->buffer, batch.images, batch.bytes);
 }
 
-static void trade_buffers(deep_workspace *workspace)
+static void trade_buffers(deep_workspace *workspace, int32_t input)
 {
     deep_upload_ahead *ahead = &workspace->ahead;
-    void *buffer = workspace->inputs[DEEP_INPUT_IMAGES];
-    const size_t bytes = workspace->input_bytes[DEEP_INPUT_IMAGES];
-    workspace->inputs[DEEP_INPUT_IMAGES] = ahead->buffer;
-    workspace->input_bytes[DEEP_INPUT_IMAGES] = ahead->buffer_bytes;
+    void *buffer = workspace->inputs[input];
+    const size_t bytes = workspace->input_bytes[input];
+    workspace->inputs[input] = ahead->buffer;
+    workspace->input_bytes[input] = ahead->buffer_bytes;
     ahead->buffer = buffer;
     ahead->buffer_bytes = bytes;
 }
 
-deep_status deep__workspace_arrive(deep_workspace *workspace, deep_batch batch, bool *arrived)
+deep_status deep__workspace_arrive(deep_workspace *workspace, int32_t input, deep_batch batch, bool *arrived)
 {
     const deep_batch begun = workspace->ahead.begun;
     *arrived = begun.images == batch.images && begun.bytes == batch.bytes;
     if (!can_send(workspace)) return DEEP_OK;
     workspace->ahead.begun = (deep_batch){0};
-    if (*arrived) trade_buffers(workspace);
+    if (*arrived) trade_buffers(workspace, input);
     return accelerators_of(workspace)->meet(workspace->queue);
 }

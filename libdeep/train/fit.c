@@ -167,6 +167,7 @@ static deep_status make_loaders(fit *f)
                                    .cache_bytes = o->cache_bytes,
                                    .seed = o->seed,
                                    .augment = o->augment,
+                                   .pictures = f->trainer.takes_pictures,
                                    .shuffle = true,
                                    .staging = deep__staging(f->model->context),
                                    .preprocess = f->model->preprocess};
@@ -176,7 +177,8 @@ static deep_status make_loaders(fit *f)
     loading.shuffle = false;
     loading.cache_bytes = o->cache_bytes / 2;
     DEEP_TRY(deep__loader_create(&f->valid_loader, f->valid, &loading));
-    const deep_session_shape shape = {.batch = o->batch, .threads = f->model->context->threads};
+    const deep_session_shape shape = {
+        .batch = o->batch, .threads = f->model->context->threads, .pictures = f->trainer.takes_pictures};
     return deep__session_create(&f->session, f->model, shape, &f->trainer.workspace);
 }
 
@@ -188,6 +190,7 @@ static deep_status prepare(fit *f)
     DEEP_TRY(check_data(f));
     DEEP_TRY(set_preprocessing(f));
     set_class_weights(f);
+    f->trainer.takes_pictures = deep__choose_pictures(f->model->context);
     DEEP_TRY(deep__step_program(&program, &f->trainer, o->batch)); /* a lack of memory shows now */
     if (!o->keep_running_statistics) DEEP_TRY(deep__statistics_create(&f->statistics, &f->trainer, f->train));
     DEEP_TRY(make_loaders(f));
@@ -201,14 +204,14 @@ static deep_status prepare(fit *f)
 
 /* ---- an epoch ---- */
 
-static deep_status train_step(fit *f, const float *input, const int32_t *labels, int32_t n, int64_t steps)
+static deep_status train_step(fit *f, deep_batch batch, const int32_t *labels, int32_t n, int64_t steps)
 {
     deep_fit_state *s = &f->state;
     deep_step result = {.struct_size = sizeof result};
     const double begin = now();
     f->whole = false;
     f->trainer.learning_rate = deep__schedule_rate(&f->trainer.options, s->epoch, s->step, steps, s->drops);
-    DEEP_TRY(deep_trainer_step(&f->trainer, input, labels, n, &result));
+    DEEP_TRY(deep__trainer_step(&f->trainer, batch, labels, n, &result));
     const double seconds = now() - begin, rate = seconds > 0 ? n / seconds : 0;
     f->train_seconds += seconds;
     f->images_done += n;
@@ -224,9 +227,7 @@ static deep_status train_step(fit *f, const float *input, const int32_t *labels,
 /* Where the workers are ahead, the next batch goes up to the device during this step. */
 static void expect_next(fit *f)
 {
-    deep_batch next;
-    next.bytes = deep__loader_peek(f->loader, &next.images);
-    deep__workspace_expect(&f->trainer.workspace, next);
+    deep__workspace_expect(&f->trainer.workspace, deep__loader_peek(f->loader));
 }
 
 static deep_status train_epoch(fit *f)
@@ -235,13 +236,13 @@ static deep_status train_epoch(fit *f)
     const int64_t steps = deep__loader_steps(f->loader), every = f->trainer.options.checkpoint_steps;
     DEEP_TRY(deep__loader_begin(f->loader, (uint32_t)s->epoch, s->step));
     while (s->step < steps) {
-        const float *input;
+        deep_batch batch;
         const int32_t *labels;
         int32_t n;
         DEEP_TRY(deep__context_check_cancel(f->model->context));
-        DEEP_TRY(deep__loader_next(f->loader, &input, &labels, &n));
+        DEEP_TRY(deep__loader_next(f->loader, &batch, &labels, &n));
         expect_next(f);
-        DEEP_TRY(train_step(f, input, labels, n, steps));
+        DEEP_TRY(train_step(f, batch, labels, n, steps));
         if (every > 0 && s->step % every == 0 && s->step < steps) DEEP_TRY(save_checkpoint(f));
         const deep_progress p = progress_of(f, DEEP_PHASE_TRAIN, s->step, steps);
         DEEP_TRY(tell(f, &p));

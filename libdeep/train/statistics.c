@@ -84,6 +84,7 @@ static deep_status create(deep_statistics *s, const deep_dataset *train)
     const deep_loader_options loading = {.batch = batch,
                                          .workers = o->workers,
                                          .cache_bytes = o->cache_bytes / 2,
+                                         .pictures = s->trainer->takes_pictures,
                                          .subset = s->images,
                                          .subset_count = count,
                                          .staging = deep__staging(model->context),
@@ -144,20 +145,17 @@ static deep_status pool(deep_statistics *s)
     memset(s->square, 0, (size_t)s->channels * sizeof *s->square);
     DEEP_TRY(deep__loader_begin(s->loader, 0, 0));
     for (;;) {
-        const float *input;
+        deep_batch batch;
         const int32_t *labels;
         int32_t n;
         DEEP_TRY(deep__context_check_cancel(s->trainer->model->context));
-        DEEP_TRY(deep__loader_next(s->loader, &input, &labels, &n));
+        DEEP_TRY(deep__loader_next(s->loader, &batch, &labels, &n));
         if (n == 0) return DEEP_OK;
-        deep_batch next;
-        next.bytes = deep__loader_peek(s->loader, &next.images);
-        deep__workspace_expect(&s->trainer->workspace, next);
+        deep__workspace_expect(&s->trainer->workspace, deep__loader_peek(s->loader));
         void *base[DEEP_SEGMENT_COUNT] = {NULL};
-        const int64_t side = s->trainer->model->arch.input_size;
-        const size_t values = (size_t)n * (size_t)(side * side * 3);
+        const size_t room = (size_t)n * deep__input_values(s->trainer->model) * sizeof(float);
         DEEP_TRY(deep__model_for_device(s->trainer->model, &base[DEEP_SEGMENT_PARAM]));
-        DEEP_TRY(deep__workspace_bind(&s->trainer->workspace, base, DEEP_INPUT_IMAGES, input, values * sizeof *input));
+        DEEP_TRY(deep__workspace_bind_images(&s->trainer->workspace, base, batch, room));
         DEEP_TRY(deep__program_run(&s->program, &s->trainer->workspace, base, 0, s->program.graph.node_count));
         DEEP_TRY(deep__workspace_send(&s->trainer->workspace));
         DEEP_TRY(add_batch(s, weight));

@@ -38,11 +38,16 @@ struct deep_trainer {
     double learning_rate; /* of the next update */
     deep_loss_scale loss_scale;
     bool owns_model;
+    bool takes_pictures; /* loaders make such, for the device */
 };
 
 /* Everything of deep_trainer_create() but taking the model; `options` are complete. */
 deep_status deep__trainer_init(deep_trainer *trainer, deep_model *model, const deep_fit_options *options);
 void deep__trainer_release(deep_trainer *trainer);
+
+/* A step with a batch of the loader's; otherwise deep_trainer_step(). */
+deep_status deep__trainer_step(deep_trainer *trainer, deep_batch batch, const int32_t *labels, int32_t n,
+                               deep_step *result);
 
 /* Brings weights and slots to the host's memory, where they may be older than what plans have computed. */
 deep_status deep__trainer_for_host(const deep_trainer *trainer);

@@ -135,7 +135,7 @@ void deep__trainer_host_wrote(deep_trainer *trainer)
     deep__mirror_host_wrote(&trainer->slot_mirror);
 }
 
-static deep_status check_batch(const deep_trainer *trainer, const float *input, const int32_t *labels, int32_t n)
+static deep_status check_batch(const deep_trainer *trainer, const void *input, const int32_t *labels, int32_t n)
 {
     DEEP_REQUIRE(trainer != NULL, "trainer is NULL");
     DEEP_TRY(deep__context_check(trainer->model->context));
@@ -197,19 +197,24 @@ static deep_status run_backward(deep_trainer *trainer, const deep_step_program *
     return DEEP_OK;
 }
 
-deep_status deep_trainer_gradients(deep_trainer *trainer, const float *input, const int32_t *labels, int32_t n,
-                                   deep_step *result)
+static deep_batch batch_of_floats(const deep_trainer *trainer, const float *input, int32_t n)
 {
-    DEEP_TRY(check_batch(trainer, input, labels, n));
+    const size_t values = trainer == NULL || n < 1 ? 0 : (size_t)n * deep__input_values(trainer->model);
+    return deep__batch_of_floats(input, values * sizeof *input);
+}
+
+static deep_status find_gradients(deep_trainer *trainer, deep_batch batch, const int32_t *labels, int32_t n,
+                                  deep_step *result)
+{
+    DEEP_TRY(check_batch(trainer, batch.images, labels, n));
     deep_step_program *p;
     trainer->current = NULL;
     DEEP_TRY(deep__step_program(&p, trainer, n));
     const int64_t counter[2] = {(int64_t)trainer->options.seed, trainer->step};
-    const int64_t side = trainer->model->arch.input_size;
-    const size_t values = (size_t)n * (size_t)(side * side * 3);
+    const size_t room = (size_t)n * deep__input_values(trainer->model) * sizeof(float);
     void *base[DEEP_SEGMENT_COUNT] = {NULL};
     DEEP_TRY(bind(trainer, base));
-    DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_IMAGES, input, values * sizeof *input));
+    DEEP_TRY(deep__workspace_bind_images(&trainer->workspace, base, batch, room));
     DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_LABELS, labels, (size_t)n * sizeof *labels));
     DEEP_TRY(deep__workspace_bind(&trainer->workspace, base, DEEP_INPUT_COUNTER, counter, sizeof counter));
     found f;
@@ -217,6 +222,12 @@ deep_status deep_trainer_gradients(deep_trainer *trainer, const float *input, co
     DEEP_TRY(give_result(trainer, &f, result));
     trainer->current = p;
     return DEEP_OK;
+}
+
+deep_status deep_trainer_gradients(deep_trainer *trainer, const float *input, const int32_t *labels, int32_t n,
+                                   deep_step *result)
+{
+    return find_gradients(trainer, batch_of_floats(trainer, input, n), labels, n, result);
 }
 
 deep_status deep_trainer_apply(deep_trainer *trainer)
@@ -245,7 +256,13 @@ deep_status deep_trainer_apply(deep_trainer *trainer)
 deep_status deep_trainer_step(deep_trainer *trainer, const float *input, const int32_t *labels, int32_t n,
                               deep_step *result)
 {
-    DEEP_TRY(deep_trainer_gradients(trainer, input, labels, n, result));
+    return deep__trainer_step(trainer, batch_of_floats(trainer, input, n), labels, n, result);
+}
+
+deep_status deep__trainer_step(deep_trainer *trainer, deep_batch batch, const int32_t *labels, int32_t n,
+                               deep_step *result)
+{
+    DEEP_TRY(find_gradients(trainer, batch, labels, n, result));
     DEEP_TRY(deep_trainer_apply(trainer));
     if (result != NULL) result->step = trainer->step; /* this update included */
     return DEEP_OK;

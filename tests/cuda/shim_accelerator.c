@@ -450,4 +450,5 @@ const deep_accelerators deep__cuda_accelerators = {
     shim_owns,
     stream_of,
     hold,
+    deep__cuda_preprocess,
 };

@@ -4,6 +4,7 @@
 #include "backend_cuda/kernels/depthwise_body.h"
 #include "backend_cuda/kernels/elementwise_body.h"
 #include "backend_cuda/kernels/loss_body.h"
+#include "backend_cuda/kernels/picture_body.h"
 #include "backend_cuda/kernels/pool_body.h"
 #include "backend_cuda/kernels/reduce_body.h"
 #include "backend_cuda/kernels/update_body.h"

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Images that go up to a device while it computes with the ones before: trainings and evaluations give, bit for bit, what they give
- * without that, wherever the images stand and whatever memory is left.
+ * without that, wherever the images stand and whatever memory is left. They are pictures that the device resizes and normalises, or the
+ * host's floats: that changes nothing either.
  */
 #define _XOPEN_SOURCE 700 /* nftw, setenv */
 #include "backend/backend.h"
 #include "core/context.h"
+#include "image/pictures.h"
 #include "scratch.h"
 #include "small_network.h"
 #include "small_set.h"
@@ -13,7 +15,7 @@
 #include <signal.h>
 #include <time.h>
 
-enum { IMAGES = 9 * SMALL_SET_CLASSES, TOGETHER = 5, EPOCHS = 2, BYTES = TOGETHER * VALUES * (int)sizeof(float) };
+enum { IMAGES = 9 * SMALL_SET_CLASSES, TOGETHER = 5, EPOCHS = 2 };
 
 /* The device's functions as they are, and as a test changes them. */
 static const deep_accelerators *real;
@@ -21,6 +23,7 @@ static deep_accelerators changed;
 static deep_backend backend;
 static int uploads, buffers, lines;
 static int allowed_buffers;
+static bool pictures; /* the device makes inputs of them */
 
 static scratch folder;
 
@@ -29,6 +32,7 @@ static void setup(void)
     unsetenv("FAKE_GPU_LOCKS");
     uploads = buffers = lines = 0;
     allowed_buffers = 2;
+    pictures = false;
     scratch_make(&folder);
 }
 
@@ -51,10 +55,17 @@ static deep_status take_a_rest(deep_accelerator *accelerator)
     return real->meet(accelerator);
 }
 
+static size_t batch_bytes(void)
+{
+    size_t bytes = (size_t)TOGETHER * VALUES * sizeof(float);
+    if (pictures) ck_assert(deep__pictures_room(&bytes, &(deep_preprocess){.size = SIZE}, TOGETHER));
+    return bytes;
+}
+
 /* No more than `allowed_buffers` of a whole batch's size. */
 static deep_status count_buffer(deep_accelerator *accelerator, void **out, size_t bytes)
 {
-    if (bytes != BYTES || ++buffers <= allowed_buffers) return real->alloc(accelerator, out, bytes);
+    if (bytes != batch_bytes() || ++buffers <= allowed_buffers) return real->alloc(accelerator, out, bytes);
     *out = NULL;
     return DEEP_ERROR_OUT_OF_MEMORY;
 }
@@ -79,6 +90,7 @@ static deep_context *open_changed(bool beside, char *counted)
     changed.upload_beside = beside ? count_upload : NULL;
     changed.meet = take_a_rest;
     changed.alloc = count_buffer;
+    if (!pictures) changed.preprocess = NULL;
     backend.accelerators = &changed;
     context->backend = &backend;
     buffers = uploads = 0;
@@ -116,6 +128,18 @@ static deep_model *new_classifier(deep_context *context, const deep_dataset *set
                                         .classes = deep_dataset_classes(set)};
     assert_ok(deep_model_create(&model, context, &options));
     return model;
+}
+
+/* On the host's floats, sent in turn: what everything else must be like. */
+static outcome train(bool beside, int32_t dtype, char *counted);
+
+static outcome train_plainly(int32_t dtype)
+{
+    const bool kept = pictures;
+    pictures = false;
+    const outcome o = train(false, dtype, NULL);
+    pictures = kept;
+    return o;
 }
 
 /* Epochs that end with a batch that is not full, validation and statistics included. */
@@ -172,10 +196,13 @@ static void assert_same_outcome(outcome *a, outcome *b)
 }
 
 static const int32_t dtypes[] = {DEEP_DTYPE_F32, DEEP_DTYPE_F16};
+enum { FORMS = 2 }; /* of batches */
 
 static void assert_ahead(const outcome *o, bool wanted)
 {
-    const int evaluations = IMAGES / TOGETHER, whole = EPOCHS * 3 * evaluations; /* steps, statistics, validation */
+    /* a last batch that is not full stays behind, if it is of floats */
+    const int evaluations = IMAGES / TOGETHER + (pictures ? 1 : 0),
+              whole = EPOCHS * 3 * evaluations; /* steps, statistics, validation */
     ck_assert_msg(wanted == (o->trained_ahead > 0) && o->trained_ahead < whole, "%d of a training", o->trained_ahead);
     ck_assert_msg(wanted == (o->evaluated_ahead > 0) && o->evaluated_ahead < evaluations, "%d of an evaluation",
                   o->evaluated_ahead);
@@ -183,17 +210,33 @@ static void assert_ahead(const outcome *o, bool wanted)
 
 START_TEST(batches_that_go_up_ahead_change_nothing)
 {
-    outcome plain = train(false, dtypes[_i], NULL), ahead = train(true, dtypes[_i], NULL);
+    const int32_t dtype = dtypes[_i / FORMS];
+    outcome plain = train_plainly(dtype);
     assert_ahead(&plain, false);
+    pictures = _i % FORMS == 1;
+    outcome ahead = train(true, dtype, NULL);
     assert_ahead(&ahead, true);
     assert_same_outcome(&ahead, &plain);
+}
+END_TEST
+
+START_TEST(pictures_that_go_up_in_turn_change_nothing)
+{
+    char counted[] = "the device resizes and normalises images";
+    outcome plain = train_plainly(DEEP_DTYPE_F32);
+    pictures = true;
+    outcome in_turn = train(false, DEEP_DTYPE_F32, counted);
+    ck_assert_int_eq(lines, 2); /* the training and the evaluation */
+    assert_ahead(&in_turn, false);
+    assert_same_outcome(&in_turn, &plain);
 }
 END_TEST
 
 START_TEST(pageable_batches_go_up_ahead_too)
 {
     char counted[] = "batches stand in pageable memory: this device is to lock nothing";
-    outcome plain = train(false, DEEP_DTYPE_F32, NULL);
+    outcome plain = train_plainly(DEEP_DTYPE_F32);
+    pictures = _i == 1;
     setenv("FAKE_GPU_LOCKS", "0", 1);
     outcome ahead = train(true, DEEP_DTYPE_F32, counted);
     assert_ahead(&ahead, true);
@@ -205,7 +248,8 @@ END_TEST
 START_TEST(without_memory_for_a_second_buffer_batches_go_up_in_turn)
 {
     char counted[] = "batches are not uploaded ahead: ";
-    outcome plain = train(false, DEEP_DTYPE_F32, NULL);
+    outcome plain = train_plainly(DEEP_DTYPE_F32);
+    pictures = _i == 1;
     allowed_buffers = 1;
     outcome ahead = train(true, DEEP_DTYPE_F32, counted);
     assert_ahead(&ahead, false);
@@ -221,7 +265,7 @@ enum { PICTURES = 3 * TOGETHER + 2, TOP = 2, PICTURE = 30 };
 static void predict_pictures(bool beside, int32_t n, deep_prediction *top)
 {
     static uint8_t pixels[PICTURES][PICTURE * PICTURE];
-    deep_image *pictures[PICTURES];
+    deep_image *images[PICTURES];
     deep_context *context = open_changed(beside, NULL);
     deep_model *model = new_model(context);
     const deep_predict_options options = {DEEP_PREDICT_OPTIONS_INIT, .batch = TOGETHER};
@@ -230,26 +274,28 @@ static void predict_pictures(bool beside, int32_t n, deep_prediction *top)
             pixels[i][p] = (uint8_t)((p * (i + 3)) ^ (p >> 3));
         const deep_pixels frame = {DEEP_PIXELS_INIT, .data = pixels[i], .width = PICTURE, .height = PICTURE,
                                    .format = DEEP_PIXEL_GRAY8};
-        assert_ok(deep_image_wrap(&pictures[i], context, &frame));
+        assert_ok(deep_image_wrap(&images[i], context, &frame));
     }
-    assert_ok(deep_model_predict(model, pictures, n, &options, top, TOP));
+    assert_ok(deep_model_predict(model, images, n, &options, top, TOP));
     const int once = uploads;
-    assert_ok(deep_model_predict(model, pictures, n, &options, top, TOP)); /* by the same session */
+    assert_ok(deep_model_predict(model, images, n, &options, top, TOP)); /* by the same session */
     ck_assert_int_eq(uploads, 2 * once);
     for (int i = 0; i < PICTURES; ++i)
-        deep_image_free(pictures[i]);
+        deep_image_free(images[i]);
     deep_model_free(model);
     deep_context_free(context);
 }
 
-START_TEST(pictures_that_go_up_ahead_are_what_they_are)
+START_TEST(predictions_that_go_up_ahead_are_what_they_are)
 {
     static const int32_t counts[] = {1, TOGETHER, TOGETHER + 1, 2 * TOGETHER, PICTURES};
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; ++c) {
         const int32_t n = counts[c];
         deep_prediction alone[PICTURES * TOP], in_turn[PICTURES * TOP], ahead[PICTURES * TOP];
+        pictures = false;
         predict_pictures(false, n, in_turn);
         ck_assert_int_eq(uploads, 0);
+        pictures = _i == 1;
         predict_pictures(true, n, ahead);
         ck_assert_int_eq(uploads, 2 * ((n - 1) / TOGETHER));
         ck_assert_mem_eq(ahead, in_turn, (size_t)(n * TOP) * sizeof *ahead);
@@ -290,12 +336,14 @@ static void cancel_trainings(void)
 
 START_TEST(a_training_that_is_cancelled_leaves_nothing_behind)
 {
+    pictures = _i == 1;
     cancel_trainings();
 }
 END_TEST
 
 START_TEST(a_training_on_pageable_memory_that_is_cancelled_leaves_nothing_behind)
 {
+    pictures = _i == 1;
     setenv("FAKE_GPU_LOCKS", "0", 1);
     cancel_trainings();
 }
@@ -398,13 +446,14 @@ Suite *test_suite(void)
     tcase_set_timeout(stand_in, 300);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_checked_fixture(stand_in, setup, teardown);
-    tcase_add_loop_test(tests, batches_that_go_up_ahead_change_nothing, 0, 2);
-    tcase_add_test(tests, pictures_that_go_up_ahead_are_what_they_are);
-    tcase_add_test(tests, without_memory_for_a_second_buffer_batches_go_up_in_turn);
-    tcase_add_test(tests, a_training_that_is_cancelled_leaves_nothing_behind);
+    tcase_add_loop_test(tests, batches_that_go_up_ahead_change_nothing, 0, 2 * FORMS);
+    tcase_add_test(tests, pictures_that_go_up_in_turn_change_nothing);
+    tcase_add_loop_test(tests, predictions_that_go_up_ahead_are_what_they_are, 0, FORMS);
+    tcase_add_loop_test(tests, without_memory_for_a_second_buffer_batches_go_up_in_turn, 0, FORMS);
+    tcase_add_loop_test(tests, a_training_that_is_cancelled_leaves_nothing_behind, 0, FORMS);
     tcase_add_test(tests, an_upload_beside_comes_between_two_meetings);
-    tcase_add_test(stand_in, pageable_batches_go_up_ahead_too);
-    tcase_add_test(stand_in, a_training_on_pageable_memory_that_is_cancelled_leaves_nothing_behind);
+    tcase_add_loop_test(stand_in, pageable_batches_go_up_ahead_too, 0, FORMS);
+    tcase_add_loop_test(stand_in, a_training_on_pageable_memory_that_is_cancelled_leaves_nothing_behind, 0, FORMS);
     tcase_add_test(stand_in, what_does_not_meet_finds_nothing);
     tcase_add_test_raise_signal(stand_in, an_upload_into_what_is_in_use_ends_the_program, SIGABRT);
     tcase_add_test(stand_in, page_locked_memory_is_read_late);

@@ -62,20 +62,47 @@ static deep_loader_options usual(void)
     };
 }
 
+/* What a picture says, wherever its pixels stand in the block. */
+static void note_picture(void *to, const deep_pictures *block, int32_t index)
+{
+    deep_picture picture = ((const deep_picture *)(block + 1))[index];
+    const uint8_t *pixels = (const uint8_t *)block + picture.offset;
+    const size_t size = (size_t)(picture.columns.src * picture.rows.src * picture.channels);
+    ck_assert_uint_le(size, VALUES);
+    ck_assert_uint_le(sizeof picture + size, VALUES * sizeof(float));
+    picture.offset = 0;
+    memcpy(to, &picture, sizeof picture);
+    memcpy((char *)to + sizeof picture, pixels, size);
+}
+
+static void note_images(epoch_record *record, int64_t step, deep_batch batch, int32_t n)
+{
+    if (!batch.is_pictures) {
+        ck_assert_uint_eq(batch.bytes, (size_t)n * VALUES * sizeof(float));
+        memcpy(record->input[step * BATCH], batch.images, batch.bytes);
+        return;
+    }
+    const deep_pictures *block = batch.images;
+    ck_assert_int_eq(block->images, n);
+    ck_assert_uint_le(batch.bytes, batch.room);
+    for (int32_t i = 0; i < n; ++i)
+        note_picture(record->input[step * BATCH + i], block, i);
+}
+
 static void read_epoch(deep_loader *loader, uint32_t epoch, int64_t first_step, epoch_record *record)
 {
     memset(record, 0, sizeof *record);
     assert_ok(deep__loader_begin(loader, epoch, first_step));
     for (int64_t step = first_step;; ++step) {
-        const float *input;
+        deep_batch batch;
         const int32_t *labels;
         int32_t n;
-        assert_ok(deep__loader_next(loader, &input, &labels, &n));
+        assert_ok(deep__loader_next(loader, &batch, &labels, &n));
         if (n == 0) {
             ck_assert_int_eq(step, deep__loader_steps(loader));
             break;
         }
-        memcpy(record->input[step * BATCH], input, (size_t)n * VALUES * sizeof(float));
+        note_images(record, step, batch, n);
         memcpy(&record->labels[step * BATCH], labels, (size_t)n * sizeof *labels);
         record->sizes[step] = n;
     }
@@ -94,6 +121,7 @@ static epoch_record expected, found; /* too large for a thread's stack */
 START_TEST(batches_do_not_depend_on_workers_or_cache)
 {
     deep_loader_options options = usual();
+    options.pictures = _i == 1;
     record_of(&options, 3, &expected);
     for (int32_t workers = 1; workers <= 8; workers += 7)
         for (int64_t cache = 0; cache <= 1 << 20; cache += 1 << 10, cache *= 2) {
@@ -161,12 +189,12 @@ START_TEST(an_epoch_can_be_left_in_the_middle)
     record_of(&options, 0, &expected);
     assert_ok(deep__loader_create(&loader, dataset, &options));
     for (int round = 0; round < 50; ++round) {
-        const float *input;
+        deep_batch batch;
         const int32_t *labels;
         int32_t n;
         assert_ok(deep__loader_begin(loader, (uint32_t)round, round % STEPS));
         for (int i = 0; i < round % 3; ++i)
-            assert_ok(deep__loader_next(loader, &input, &labels, &n));
+            assert_ok(deep__loader_next(loader, &batch, &labels, &n));
     }
     read_epoch(loader, 0, 0, &found);
     ck_assert_int_eq(memcmp(&expected, &found, sizeof found), 0);
@@ -230,7 +258,7 @@ START_TEST(an_image_that_vanishes_is_named)
     options.cache_bytes = 0;
     for (int32_t workers = 1; workers <= 8; workers *= 8) {
         deep_loader *loader;
-        const float *input;
+        deep_batch batch;
         const int32_t *labels;
         int32_t n;
         options.workers = workers;
@@ -238,16 +266,16 @@ START_TEST(an_image_that_vanishes_is_named)
         unlink(deep_dataset_path(dataset, 11));
         assert_ok(deep__loader_create(&loader, dataset, &options));
         assert_ok(deep__loader_begin(loader, 0, 0));
-        assert_ok(deep__loader_next(loader, &input, &labels, &n));
-        assert_ok(deep__loader_next(loader, &input, &labels, &n));
+        assert_ok(deep__loader_next(loader, &batch, &labels, &n));
+        assert_ok(deep__loader_next(loader, &batch, &labels, &n));
         for (int again = 0; again < 2; ++again) {
-            assert_status(deep__loader_next(loader, &input, &labels, &n), DEEP_ERROR_NOT_FOUND);
+            assert_status(deep__loader_next(loader, &batch, &labels, &n), DEEP_ERROR_NOT_FOUND);
             ck_assert_ptr_nonnull(strstr(deep_last_error(), deep_dataset_path(dataset, 9)));
-            ck_assert_ptr_null(input);
+            ck_assert_ptr_null(batch.images);
             ck_assert_int_eq(n, 0);
         }
         assert_ok(deep__loader_begin(loader, 0, 3)); /* what comes after can still be had */
-        assert_ok(deep__loader_next(loader, &input, &labels, &n));
+        assert_ok(deep__loader_next(loader, &batch, &labels, &n));
         ck_assert_int_eq(n, BATCH);
         deep__loader_free(loader);
     }
@@ -260,27 +288,27 @@ START_TEST(the_next_batch_can_be_seen_when_it_is_ready)
     deep_loader_options options = usual();
     deep_loader *loader;
     assert_ok(deep__loader_create(&loader, dataset, &options));
-    const float *seen = NULL, *before = NULL, *input;
+    deep_batch seen, batch;
+    const void *before = NULL;
     const int32_t *labels;
     float copy[BATCH * VALUES], old[BATCH * VALUES];
     int32_t n;
-    ck_assert_uint_eq(deep__loader_peek(loader, &seen), 0); /* no epoch yet */
+    ck_assert_ptr_null(deep__loader_peek(loader).images); /* no epoch yet */
     assert_ok(deep__loader_begin(loader, 0, 0));
     for (int step = 0; step < STEPS; ++step) {
-        size_t bytes;
-        while ((bytes = deep__loader_peek(loader, &seen)) == 0)
-            ck_assert_ptr_null(seen);
-        memcpy(copy, seen, bytes);
+        while ((seen = deep__loader_peek(loader)).images == NULL)
+            ck_assert_uint_eq(seen.bytes, 0);
+        memcpy(copy, seen.images, seen.bytes);
         if (before != NULL) ck_assert_mem_eq(before, old, sizeof old);
-        assert_ok(deep__loader_next(loader, &input, &labels, &n));
-        ck_assert_ptr_eq(input, seen);
-        ck_assert_uint_eq(bytes, (size_t)n * VALUES * sizeof *input);
-        ck_assert_mem_eq(input, copy, bytes);
-        memcpy(old, input, bytes);
-        before = input;
+        assert_ok(deep__loader_next(loader, &batch, &labels, &n));
+        ck_assert_ptr_eq(batch.images, seen.images);
+        ck_assert_uint_eq(batch.bytes, seen.bytes);
+        ck_assert_uint_eq(batch.bytes, (size_t)n * VALUES * sizeof(float));
+        ck_assert_mem_eq(batch.images, copy, batch.bytes);
+        memcpy(old, batch.images, batch.bytes);
+        before = batch.images;
     }
-    ck_assert_uint_eq(deep__loader_peek(loader, &seen), 0);
-    ck_assert_ptr_null(seen);
+    ck_assert_ptr_null(deep__loader_peek(loader).images);
     deep__loader_free(loader);
 }
 END_TEST
@@ -289,7 +317,7 @@ START_TEST(an_image_that_vanished_is_not_seen_ahead)
 {
     deep_loader_options options = usual();
     deep_loader *loader;
-    const float *seen, *input;
+    deep_batch batch;
     const int32_t *labels;
     int32_t n;
     options.shuffle = false;
@@ -297,8 +325,8 @@ START_TEST(an_image_that_vanished_is_not_seen_ahead)
     unlink(deep_dataset_path(dataset, 1));
     assert_ok(deep__loader_create(&loader, dataset, &options));
     assert_ok(deep__loader_begin(loader, 0, 0));
-    assert_status(deep__loader_next(loader, &input, &labels, &n), DEEP_ERROR_NOT_FOUND); /* it is complete now */
-    ck_assert_uint_eq(deep__loader_peek(loader, &seen), 0);
+    assert_status(deep__loader_next(loader, &batch, &labels, &n), DEEP_ERROR_NOT_FOUND); /* it is complete now */
+    ck_assert_ptr_null(deep__loader_peek(loader).images);
     deep__loader_free(loader);
 }
 END_TEST
@@ -356,11 +384,11 @@ START_TEST(a_forked_child_gets_an_error_at_once)
     assert_ok(deep__loader_begin(loader, 0, 0));
     const pid_t child = fork();
     if (child == 0) {
-        const float *input;
+        deep_batch batch;
         const int32_t *labels;
         int32_t n;
         alarm(5);
-        const bool refused = deep__loader_next(loader, &input, &labels, &n) == DEEP_ERROR_FORKED &&
+        const bool refused = deep__loader_next(loader, &batch, &labels, &n) == DEEP_ERROR_FORKED &&
                              deep__loader_begin(loader, 0, 0) == DEEP_ERROR_FORKED;
         deep__loader_free(loader);
         _exit(refused ? 0 : 1);
@@ -375,6 +403,7 @@ END_TEST
 START_TEST(a_failed_allocation_is_an_error_without_a_leak)
 {
     deep_loader_options options = usual();
+    options.pictures = _i == 1;
     const deep_dataset_options keep = {DEEP_DATASET_OPTIONS_INIT, .on_bad_image = DEEP_BAD_IMAGE_KEEP, .threads = 1};
     for (long n = 1;; ++n) {
         failing_allocator allocator = {0};
@@ -382,7 +411,7 @@ START_TEST(a_failed_allocation_is_an_error_without_a_leak)
         deep_context *other;
         deep_dataset *same;
         deep_loader *loader;
-        const float *input;
+        deep_batch batch;
         const int32_t *labels;
         int32_t size;
         assert_ok(deep__context_create(&other, &failing));
@@ -391,7 +420,7 @@ START_TEST(a_failed_allocation_is_an_error_without_a_leak)
         allocator.fail_at = before + n;
         deep_status status = deep__loader_create(&loader, same, &options);
         if (status == DEEP_OK) status = deep__loader_begin(loader, 0, STEPS - 1);
-        if (status == DEEP_OK) status = deep__loader_next(loader, &input, &labels, &size);
+        if (status == DEEP_OK) status = deep__loader_next(loader, &batch, &labels, &size);
         ck_assert_msg(status == DEEP_OK || status == DEEP_ERROR_OUT_OF_MEMORY, "request %ld gave %s (%s)", n,
                       deep_status_name(status), deep_last_error());
         deep__loader_free(loader);
@@ -410,7 +439,6 @@ Suite *test_suite(void)
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, setup, teardown);
     const TTest *const list[] = {
-        batches_do_not_depend_on_workers_or_cache,
         an_epoch_has_every_image_once,
         epochs_differ_and_repeat,
         an_epoch_can_begin_in_the_middle,
@@ -423,8 +451,9 @@ Suite *test_suite(void)
         an_image_that_vanished_is_not_seen_ahead,
         signals_are_left_to_the_host,
         a_forked_child_gets_an_error_at_once,
-        a_failed_allocation_is_an_error_without_a_leak,
     };
+    tcase_add_loop_test(tests, batches_do_not_depend_on_workers_or_cache, 0, 2); /* of floats, of pictures */
+    tcase_add_loop_test(tests, a_failed_allocation_is_an_error_without_a_leak, 0, 2);
     for (size_t i = 0; i < sizeof list / sizeof list[0]; ++i)
         tcase_add_test(tests, list[i]);
     suite_add_tcase(suite, tests);
