@@ -28,6 +28,7 @@ class Job:
     folder: str
     padding: str = "same"  # libdeep alone: "symmetric" pads as PyTorch does
     device: str = ""  # libdeep's and PyTorch's name of it; "" = what libdeep takes by itself, and PyTorch's processor
+    fused: int = 0  # libdeep alone: Context(fused_separable=...)
 
     def function(self):
         action = "train" if self.kind == "train" else "infer"

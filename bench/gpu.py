@@ -62,7 +62,7 @@ class GpuBench(compare.Bench):
     """As on a processor, with a device and with what its libraries are found by."""
 
     def job(self, case, **changes):
-        return super().job(case, **{"device": self.options.device, **changes})
+        return super().job(case, **{"device": self.options.device, "fused": self.options.fused, **changes})
 
     def environment(self, name, threads):
         found = super().environment(name, threads)
@@ -239,13 +239,18 @@ def measure_peaks(bench):
     return None
 
 
-def measure_layers(bench, size, batch, dtype):
-    """Layers of the same kind together, the longest first."""
+def measure_steps(bench, size, batch, dtype, fused=0):
+    """What the tool measured of each step; `fused` as Context(fused_separable=...)."""
     bench.prepare(size, "fp32")
     told = json.loads(bench.tool("bench", f"{bench.folder}/same_{size}.safetensors", "--device", bench.options.device, "--json",
-                                 "-q", "--batch", batch, "--dtype", dtype, "--threads", bench.options.threads))
+                                 "-q", "--batch", batch, "--dtype", dtype, "--threads", bench.options.threads, "--fused", fused))
+    return told["steps"]
+
+
+def measure_layers(bench, size, batch, dtype):
+    """Layers of the same kind together, the longest first."""
     kinds = {}
-    for step in told["steps"]:
+    for step in measure_steps(bench, size, batch, dtype):
         kind = kinds.setdefault((step["op"], step["shape"]), {"name": f"{step['layer']}: {step['op']} {step['shape']}", "count": 0,
                                                               "ms": 0.0, "operations": 0, "bytes": 0})
         kind["count"] += 1
@@ -267,6 +272,31 @@ def tell_layers(kinds, peaks, size, batch, dtype):
         others = f" and {kind['count'] - 1} alike" if kind["count"] > 1 else ""
         print(f"| {kind['name']}{others} | {kind['ms']:.3f} | {kind['bandwidth']:.0f} | {kind['rate']:.2f} | "
               f"{'-' if near is None else f'{100 * near:.0f} %'} |")
+
+
+def pair_fused(apart, one):
+    """Milliseconds of one image in separable convolutions of each shape, as two kernels and as one, from the steps of both."""
+    both, kinds = {}, {}
+    for step in apart:
+        if step["op"] in ("depthwise_conv2d", "conv2d"):
+            both[step["layer"]] = both.get(step["layer"], 0) + step["ms"]
+    for step in one:
+        if step["op"] == "separable_conv2d":
+            kinds.setdefault(step["shape"], []).append((both[step["layer"]], step["ms"]))
+    return [{"name": shape, "count": len(found), "apart": statistics.mean(two for two, _ in found),
+             "one": statistics.mean(ms for _, ms in found)} for shape, found in kinds.items()]
+
+
+def measure_fused(bench, size, batch, dtype):
+    return pair_fused(*(measure_steps(bench, size, batch, dtype, fused) for fused in (0, 2)))
+
+
+def tell_fused(found, size, batch, dtype):
+    print(f"\nseparable convolutions, {dtype}, {size} px, batch {batch}, of one image\n\n"
+          "| shape | layers | two kernels, ms | one, ms | times as fast |\n|---|---|---|---|---|")
+    for kind in found:
+        times = f"{kind['apart'] / kind['one']:.2f}" if kind["one"] > 0 else "-"
+        print(f"| {kind['name']} | {kind['count']} | {kind['apart']:.4f} | {kind['one']:.4f} | {times} |")
 
 
 def draw_layers(kinds, peaks, path):
@@ -304,6 +334,10 @@ def run(bench):
             draw_layers(told["layers"]["bf16"], peaks, options.svg)
         elif options.svg:
             print(f"{options.svg} is not drawn: there are no peaks")
+    if not options.only or "fused" in options.only:
+        told["fused"] = {dtype: measure_fused(bench, size, batch, dtype) for dtype in ("bf16", "fp16")}
+        for dtype, found in told["fused"].items():
+            tell_fused(found, size, batch, dtype)
     if options.json:
         options.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
     return 0
@@ -315,9 +349,11 @@ def main():
     parser.add_argument("--torch", default=sys.executable, metavar="INTERPRETER")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--plugin", type=pathlib.Path, help="folder of another libdeep-cuda.so")
+    parser.add_argument("--fused", type=int, default=0, choices=(0, 1, 2),
+                        help="libdeep's rows with separable convolutions of bf16 and fp16 as one kernel: 1 those of few output channels, 2 all")
     parser.add_argument("--rounds", type=int, default=6, help="of turns, with at least two runs each")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", action="append", help="rows whose name contains this; start; layers")
+    parser.add_argument("--only", action="append", help="rows whose name contains this; start; layers; fused")
     parser.add_argument("--small", action="store_true", help="images of 71 pixels, two at most")
     parser.add_argument("--folder", type=pathlib.Path, help="keep the models here, and use those that are there")
     parser.add_argument("--json", type=pathlib.Path, help="also write the figures to this file")

@@ -33,7 +33,7 @@ def channels_first(x):
 
 def libdeep_model(job):
     import libdeep
-    context = libdeep.Context(threads=job.threads, device=job.device or "auto")
+    context = libdeep.Context(threads=job.threads, device=job.device or "auto", fused_separable=job.fused)
     return libdeep, libdeep.Model.load(f"{job.folder}/{job.padding}_{job.size}.safetensors", context=context)
 
 

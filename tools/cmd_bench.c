@@ -22,6 +22,7 @@ typedef struct bench_settings {
     const char *svg;
     const char *device;
     int64_t repetitions;
+    int64_t fused;
     int32_t json;
     int32_t quiet;
 } bench_settings;
@@ -39,6 +40,8 @@ static const option_row rows[] = {
     {"repetitions", 0, OPTION_INT, "N", "runs of each kind that are timed (10)", offsetof(bench_settings, repetitions),
      1, 10000, NULL},
     {"device", 0, OPTION_TEXT, "NAME", "auto, cuda, cpu or ref (auto)", offsetof(bench_settings, device), 0, 0, NULL},
+    {"fused", 0, OPTION_INT, "N", "separable convolutions as one kernel on GPUs: 1 where expected to pay, 2 all (0)",
+     offsetof(bench_settings, fused), 0, 2, NULL},
     {"svg", 0, OPTION_TEXT, "FILE", "draw the layers' speed under the machine's limits", offsetof(bench_settings, svg),
      0, 0, NULL},
     {"json", 0, OPTION_FLAG, NULL, "print one JSON object", offsetof(bench_settings, json), 0, 0, NULL},
@@ -167,7 +170,7 @@ int cmd_bench(int argc, char **argv)
         (settings.dtypes != NULL && !read_dtypes(&request.dtypes, settings.dtypes)))
         return EXIT_USAGE;
     deep_context *context;
-    const compute_settings compute = {.device = settings.device};
+    const compute_settings compute = {.device = settings.device, .fused = settings.fused};
     const deep_status status = open_context(&context, &compute);
     if (status != DEEP_OK) return fail_with(status);
     if (settings.svg != NULL && bench_is_on_gpu(context)) {

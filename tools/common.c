@@ -28,7 +28,8 @@ deep_status choose_batch(int64_t *batch, int64_t wanted, const deep_model *model
 deep_status open_context(deep_context **context, const compute_settings *settings)
 {
     const deep_context_options options = {DEEP_CONTEXT_OPTIONS_INIT, .log = log_to_stderr, .device = settings->device,
-                                          .threads = (int32_t)settings->threads};
+                                          .threads = (int32_t)settings->threads,
+                                          .fused_separable = (int32_t)settings->fused};
     return deep_context_create(context, &options);
 }
 

@@ -11,6 +11,7 @@
 typedef struct compute_settings {
     const char *device; /* NULL = auto */
     int64_t threads;    /* 0 = all */
+    int64_t fused;      /* deep_context_options.fused_separable */
 } compute_settings;
 
 typedef struct data_settings {

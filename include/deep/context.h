@@ -64,7 +64,12 @@ typedef struct deep_context_options {
      * are the same; debuggers and profilers see more with 1.
      */
     int32_t plain_launches;
-    int32_t reserved2; /**< 0 */
+    /**
+     * On a GPU of compute capability 8.0 or later, inference in bf16 and fp16 makes separable convolutions in one kernel instead of
+     * two: 0 = none, 1 = those of at most 256 output channels, 2 = all whose channels are multiples of 8. Rounded a little
+     * differently; which is faster has not been measured yet.
+     */
+    int32_t fused_separable;
 } deep_context_options;
 
 /** First member of a designated initialiser: `{DEEP_CONTEXT_OPTIONS_INIT, .threads = 2}`. */

@@ -38,6 +38,7 @@ typedef struct deep_plan_options {
     bool packed;                   /* the 1x1 kernels of the parameters are in the layout of `pack` */
     deep_accelerator *accelerator; /* NULL = the backend computes in the host's memory */
     bool plain;                    /* queue each node in each run, never several recorded as one */
+    int32_t fused;                 /* deep_context_options.fused_separable */
 } deep_plan_options;
 
 /*

@@ -19,6 +19,8 @@ typedef struct cuda_node {
     deep_product *products[CUDA_PRODUCTS];
     deep_convolution *convolution;
     cuda_widened *widened; /* NULL = the op takes its operands as they are */
+    int32_t wants_fused;   /* as the plan's option */
+    bool fused;            /* one kernel does the separable convolution */
     size_t workspace;      /* where the libraries' begins in scratch, behind the op's own */
     size_t scratch_bytes;
     size_t scratch_offset; /* into the segment */
@@ -148,6 +150,27 @@ void deep__cuda_norm_grad(const cuda_node *node, const deep_value_info *x, const
 
 /* Adds up partial [chunks, quantities, columns]; `dot` and `sum` take the last two quantities, or are NULL. */
 void deep__cuda_totals(const cuda_node *node, const totals_arguments *arguments);
+
+/* ---- dense convolutions (cuda_conv.c) ---- */
+
+/* [rows, columns, in, out], stored as `w` says, to [out, rows, columns, in] of type `dtype`. */
+void deep__cuda_to_output_first(const cuda_node *node, void *to, int32_t dtype, const void *from,
+                                const deep_value_info *w);
+
+/* The operands behind the kernel, from `next` on. */
+typedef struct cuda_epilogue {
+    const float *scale, *shift;
+    const void *residual;
+} cuda_epilogue;
+
+cuda_epilogue deep__cuda_epilogue(const deep_call *call, int next);
+
+/* ---- separable convolutions in one kernel (cuda_fused.c) ---- */
+
+/* Whether it is wanted, and there is one for the node on the device that was entered. */
+bool deep__cuda_fuses_separable(const cuda_node *node);
+size_t deep__cuda_fused_bytes(const deep_call *call);
+void deep__cuda_run_fused(const cuda_node *node);
 
 /* ---- depthwise (cuda_depthwise.c) ---- */
 

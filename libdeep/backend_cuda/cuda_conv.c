@@ -27,8 +27,8 @@ static void scale_columns(const cuda_node *node, void *to, int32_t dtype, const 
     deep__kernel_rows(&a, cuda_flat_grid(node, a.count));
 }
 
-/* [rows, columns, in, out], stored as `w` says, to [out, rows, columns, in] of type `dtype`. */
-static void to_output_first(const cuda_node *node, void *to, int32_t dtype, const void *from, const deep_value_info *w)
+void deep__cuda_to_output_first(const cuda_node *node, void *to, int32_t dtype, const void *from,
+                                const deep_value_info *w)
 {
     const int64_t r = w->shape[0], s = w->shape[1], i = w->shape[2], o = w->shape[3];
     const permute_arguments a = {.count = cuda_elements(w),
@@ -140,15 +140,9 @@ size_t deep__cuda_scratch_conv2d(const deep_call *call)
     return copy_bytes(call->in[0], dtype) + kernel;
 }
 
-/* The operands behind the kernel. */
-typedef struct epilogue {
-    const float *scale, *shift;
-    const void *residual;
-} epilogue;
-
-static epilogue epilogue_of(const deep_call *call, int next)
+cuda_epilogue deep__cuda_epilogue(const deep_call *call, int next)
 {
-    epilogue e = {NULL, NULL, NULL};
+    cuda_epilogue e = {NULL, NULL, NULL};
     if (call->attr->conv.epilogue & DEEP_EPILOGUE_AFFINE) {
         e.scale = call->src[next++];
         e.shift = call->src[next++];
@@ -167,8 +161,8 @@ bool deep__cuda_takes_conv2d(const deep_call *call)
 static deep_status run_convolution(const cuda_node *node, const void *x, char *room)
 {
     const deep_call *call = &node->call;
-    const epilogue e = epilogue_of(call, 2);
-    to_output_first(node, room, call->out[0]->dtype, call->src[1], call->in[1]);
+    const cuda_epilogue e = deep__cuda_epilogue(call, 2);
+    deep__cuda_to_output_first(node, room, call->out[0]->dtype, call->src[1], call->in[1]);
     const deep_convolution_operands operands = {x, room, call->dst[0], cuda_workspace(node)};
     DEEP_TRY(deep__convolution_run(node->convolution, &operands));
     if (call->attr->conv.epilogue == 0) return DEEP_OK;
@@ -188,7 +182,7 @@ static deep_status run_pointwise(const cuda_node *node, const void *rows, int ke
     const deep_call *call = &node->call;
     const deep_value_info *info = call->in[kernel];
     const int32_t dtype = call->out[0]->dtype;
-    const epilogue e = epilogue_of(call, kernel + 1);
+    const cuda_epilogue e = deep__cuda_epilogue(call, kernel + 1);
     deep_product_operands operands = {.a = rows, .added = e.residual, .d = call->dst[0]};
     operands.workspace = cuda_workspace(node);
     if (e.scale == NULL) {
@@ -254,7 +248,7 @@ deep_status deep__cuda_run_conv2d_grad_input(const cuda_node *node)
     const int32_t dtype = call->in[0]->dtype;
     char *room = call->scratch;
     if (node->convolution != NULL) {
-        to_output_first(node, room, dtype, call->src[1], call->in[1]);
+        deep__cuda_to_output_first(node, room, dtype, call->src[1], call->in[1]);
         const deep_convolution_operands operands = {call->dst[0], room, call->src[0], cuda_workspace(node)};
         return deep__convolution_run(node->convolution, &operands);
     }
@@ -361,7 +355,7 @@ deep_status deep__cuda_run_dense_grad_weights(const cuda_node *node)
     return run_dense(node, NULL);
 }
 
-/* ---- separable: the depthwise half goes through scratch ---- */
+/* ---- separable: the depthwise half goes through scratch, unless both are one kernel (cuda_fused.c) ---- */
 
 bool deep__cuda_fits_separable(const deep_call *call)
 {
@@ -378,12 +372,15 @@ bool deep__cuda_takes_separable(const deep_call *call)
 
 deep_status deep__cuda_prepare_separable(cuda_node *node)
 {
-    return prepare_pointwise(node, 2);
+    node->fused = deep__cuda_fuses_separable(node);
+    return node->fused ? DEEP_OK : prepare_pointwise(node, 2);
 }
 
 size_t deep__cuda_scratch_separable(const deep_call *call)
 {
-    return cuda_room(cuda_elements(call->in[0]), call->in[0]->dtype) + pointwise_bytes(call, 2);
+    const size_t apart = cuda_room(cuda_elements(call->in[0]), call->in[0]->dtype) + pointwise_bytes(call, 2);
+    const size_t fused = deep__cuda_fused_bytes(call);
+    return apart > fused ? apart : fused;
 }
 
 deep_status deep__cuda_run_separable(const cuda_node *node)
@@ -391,6 +388,10 @@ deep_status deep__cuda_run_separable(const cuda_node *node)
     const deep_call *call = &node->call;
     const deep_value_info *x = call->in[0];
     char *between = call->scratch;
+    if (node->fused) {
+        deep__cuda_run_fused(node);
+        return DEEP_OK;
+    }
     const cuda_depthwise d = {x, {.relu = call->attr->conv.relu_input}, call->src[0], call->src[1]};
     deep__cuda_depthwise(node, &d, between);
     return run_pointwise(node, between, 2, between + cuda_room(cuda_elements(x), x->dtype));

@@ -9,6 +9,7 @@ struct deep_plan {
     deep_accelerator *accelerator;
     cuda_node *nodes;
     int32_t count;
+    int32_t fused; /* as the option */
     cuda_replays replays;
 };
 
@@ -84,7 +85,8 @@ static size_t place_workspace(cuda_node *node)
 static deep_status prepare_node(deep_plan *plan, const deep_graph *graph, const deep_node *source, size_t *scratch)
 {
     cuda_node *node = &plan->nodes[plan->count++];
-    *node = (cuda_node){.op = &deep__cuda_ops[source->op], .accelerator = plan->accelerator};
+    *node =
+        (cuda_node){.op = &deep__cuda_ops[source->op], .accelerator = plan->accelerator, .wants_fused = plan->fused};
     deep__call_describe(&node->call, graph, source);
     if (graph->real != DEEP_DTYPE_F32 || !fits(&node->call)) {
         char text[128];
@@ -109,6 +111,20 @@ static deep_status prepare_nodes(deep_plan *plan, const deep_graph *graph, size_
     return status;
 }
 
+static void tell_fused(const deep_plan *plan)
+{
+    int32_t all = 0, fused = 0;
+    char text[96];
+    for (int32_t i = 0; i < plan->count; ++i) {
+        const bool is_separable = plan->nodes[i].call.node->op == DEEP_OP_SEPARABLE;
+        all += is_separable;
+        fused += is_separable && plan->nodes[i].fused;
+    }
+    if (all == 0) return; /* one that folds the norms, say */
+    snprintf(text, sizeof text, "cuda: %d of %d separable convolutions are one kernel", (int)fused, (int)all);
+    plan->host.log(plan->host.user, DEEP_LOG_INFO, text);
+}
+
 deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_graph *graph,
                                    const deep_plan_options *options, const deep_host *host)
 {
@@ -116,7 +132,7 @@ deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_
     *scratch = 0;
     deep_plan *plan = host->alloc(host->user, sizeof *plan);
     if (plan == NULL) return DEEP_ERROR_OUT_OF_MEMORY;
-    *plan = (deep_plan){.host = *host, .accelerator = options->accelerator};
+    *plan = (deep_plan){.host = *host, .accelerator = options->accelerator, .fused = options->fused};
     plan->replays.off = options->plain || options->accelerator == NULL;
     plan->nodes = host->alloc(host->user, ((size_t)graph->node_count + 1) * sizeof *plan->nodes);
     deep_status status = plan->nodes == NULL ? DEEP_ERROR_OUT_OF_MEMORY : prepare_nodes(plan, graph, scratch);
@@ -124,6 +140,7 @@ deep_status deep__cuda_plan_create(deep_plan **out, size_t *scratch, const deep_
         deep__cuda_plan_free(plan);
         return status;
     }
+    if (plan->fused != 0) tell_fused(plan);
     *out = plan;
     return DEEP_OK;
 }

@@ -40,6 +40,8 @@ static deep_status check_options(const deep_context_options *options)
                  "isa %" PRId32 " is not one of DEEP_ISA", options->isa);
     DEEP_REQUIRE(options->plain_launches == 0 || options->plain_launches == 1,
                  "plain_launches is %" PRId32 ", not 0 or 1", options->plain_launches);
+    DEEP_REQUIRE(options->fused_separable >= 0 && options->fused_separable <= 2,
+                 "fused_separable is %" PRId32 ", not 0, 1 or 2", options->fused_separable);
     DEEP_REQUIRE(options->max_pixels >= 0 && options->max_side >= 0 && options->max_decoder_bytes >= 0 &&
                      options->max_image_bytes >= 0 && options->max_model_bytes >= 0,
                  "a limit is negative");
@@ -63,6 +65,7 @@ deep_status deep__context_create(deep_context **out, const deep_context_options 
     context->threads = options.threads == 0 ? processors_allowed() : options.threads;
     context->isa = options.isa;
     context->plain_launches = options.plain_launches != 0;
+    context->fused_separable = options.fused_separable;
     context->pid = getpid();
     context->limits = (deep_limits){
         or_default(options.max_pixels, default_limits.max_pixels),

@@ -31,6 +31,7 @@ struct deep_context {
     struct deep_accelerator *accelerator; /* NULL = the backend computes in the host's memory */
     void (*close)(struct deep_context *); /* gives back the accelerator */
     bool plain_launches;                  /* as the option */
+    int32_t fused_separable;              /* as the option */
     char device[16];
     atomic_int cancelled;
     /* Of an "auto" context on an accelerator: the same in the host's memory, for what the accelerator lacks; else NULL. */

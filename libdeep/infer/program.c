@@ -104,7 +104,8 @@ deep_status deep__program_compile(deep_program *program, deep_accelerator *queue
                                        .isa = context->isa,
                                        .packed = packed,
                                        .accelerator = queue != NULL ? queue : context->accelerator,
-                                       .plain = context->plain_launches};
+                                       .plain = context->plain_launches,
+                                       .fused = context->fused_separable};
     program->queue = options.accelerator;
     DEEP_TRY(deep__note_computation());
     DEEP_TRY(deep__memory_plan(&program->graph));

@@ -15,12 +15,18 @@ void deep_session_options_init(deep_session_options *options, size_t size)
     deep__options_init(options, size);
 }
 
-static deep_status fuse(deep_graph *graph, bool packed, bool joins)
+/* The processor has separable convolutions of packed kernels; a device of any, and is asked for them. */
+static bool has_separable(const deep_context *context, bool packed)
+{
+    return packed || (context->fused_separable != 0 && !deep__computes_in_host_memory(context));
+}
+
+static deep_status fuse(deep_graph *graph, bool separable, bool joins)
 {
     DEEP_TRY(deep__pass_fold_batch_norm(graph));
     DEEP_TRY(deep__pass_fuse_epilogue(graph)); /* before the next: a ReLU costs less where a value is written, once */
     DEEP_TRY(deep__pass_fuse_relu(graph));
-    if (packed) DEEP_TRY(deep__pass_fuse_separable(graph));
+    if (separable) DEEP_TRY(deep__pass_fuse_separable(graph));
     return joins ? deep__pass_join_bands(graph) : DEEP_OK;
 }
 
@@ -44,7 +50,8 @@ deep_status deep__session_program(deep_program *program, deep_value *probabiliti
     graph->values[*probabilities].keep = true;
     for (int32_t i = 0; i < program->net.layer_count && shape.layers; ++i)
         graph->values[program->net.layers[i].value].keep = true;
-    if (!shape.layers) DEEP_TRY(fuse(graph, shape.packed, model->context->backend->joins));
+    if (!shape.layers)
+        DEEP_TRY(fuse(graph, has_separable(model->context, shape.packed), model->context->backend->joins));
     DEEP_TRY(store(graph, model));
     return deep__program_compile(program, shape.queue, shape.threads, shape.packed);
 }

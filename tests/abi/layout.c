@@ -110,7 +110,7 @@ _Static_assert(offsetof(deep_context_options, max_image_bytes) == 96, "ABI");
 _Static_assert(offsetof(deep_context_options, max_model_bytes) == 104, "ABI");
 _Static_assert(offsetof(deep_context_options, plugin) == 112, "ABI");
 _Static_assert(offsetof(deep_context_options, plain_launches) == 120, "ABI");
-_Static_assert(offsetof(deep_context_options, reserved2) == 124, "ABI");
+_Static_assert(offsetof(deep_context_options, fused_separable) == 124, "ABI");
 _Static_assert(sizeof(deep_context_options) == 128, "ABI");
 
 _Static_assert(offsetof(deep_device, struct_size) == 0, "ABI");

@@ -7,4 +7,5 @@
 #include "backend_cuda/kernels/picture_body.h"
 #include "backend_cuda/kernels/pool_body.h"
 #include "backend_cuda/kernels/reduce_body.h"
+#include "backend_cuda/kernels/separable_body.h"
 #include "backend_cuda/kernels/update_body.h"

@@ -6,6 +6,8 @@
  */
 #include "shim.h"
 
+#include "backend_cuda/kernels/rounds.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,4 +144,16 @@ void deep__recording_free(deep_recording *recording)
     shim_run(shim_queued(recording->accelerator));
     clear(&recording->launches);
     free(recording);
+}
+
+void *deep__kernel_share(size_t bytes)
+{
+    void *shared = malloc(bytes);
+    if (shared == NULL) abort();
+    return shared;
+}
+
+void deep__kernel_unshare(void *shared)
+{
+    free(shared);
 }

@@ -66,6 +66,38 @@ START_TEST(a_session_in_halves_is_near_the_reference)
 }
 END_TEST
 
+static int told_fused, told_all;
+
+static void listen(void *user, int32_t level, const char *text)
+{
+    (void)user;
+    (void)level;
+    sscanf(text, "cuda: %d of %d separable convolutions are one kernel", &told_fused, &told_all);
+}
+
+/* Bounds as above. How many there are is the device's matter; all that there are were asked. */
+START_TEST(a_session_with_fused_convolutions_is_near_the_reference)
+{
+    float here[BATCH * CLASSES], there[BATCH * CLASSES];
+    const deep_context_options options = {DEEP_CONTEXT_OPTIONS_INIT,  .threads = 1,
+                                          .device = "cuda",           .log = listen,
+                                          .log_level = DEEP_LOG_INFO, .fused_separable = 2};
+    deep_context *device, *host = open_context("ref");
+    assert_ok(deep_context_create(&device, &options));
+    deep_model *on_device = new_model_of(device, halves[_i]), *on_host = new_model(host);
+    told_fused = told_all = -1;
+    predict(on_device, there);
+    predict(on_host, here);
+    assert_alike(there, here, BATCH * CLASSES, 0.02, "probabilities");
+    ck_assert_int_gt(told_all, 0);
+    ck_assert(told_fused >= 0 && told_fused <= told_all);
+    deep_model_free(on_host);
+    deep_model_free(on_device);
+    deep_context_free(host);
+    deep_context_free(device);
+}
+END_TEST
+
 /* From the device's file to the reference, whose sums are those of halves too; what stands between layers is not. */
 START_TEST(a_model_in_halves_is_saved_and_loaded)
 {
@@ -573,6 +605,7 @@ Suite *test_suite(void)
     tcase_add_test(tests, a_checkpoint_brings_back_what_was_on_the_device);
     tcase_add_test(stand_in, too_little_memory_says_which_batch_would_fit);
     tcase_add_loop_test(tests, a_session_in_halves_is_near_the_reference, 0, HALVES);
+    tcase_add_loop_test(tests, a_session_with_fused_convolutions_is_near_the_reference, 0, HALVES);
     tcase_add_loop_test(tests, a_model_in_halves_is_saved_and_loaded, 0, HALVES);
     tcase_add_loop_test(tests, a_gradient_that_overflows_in_half_precision_is_computed_again, 0, 2);
     tcase_add_loop_test(tests, a_gradient_that_fits_no_factor_diverges, 0, 2);

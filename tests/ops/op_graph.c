@@ -9,6 +9,7 @@
 #include "graph/memory_plan.h"
 #include "test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,11 +35,18 @@ static deep_status host_fail(void *user, deep_status status, const char *text)
     return deep__fail(status, "%s", text);
 }
 
+static char last_log[128];
+
 static void host_log(void *user, int32_t level, const char *text)
 {
     (void)user;
     (void)level;
-    (void)text;
+    snprintf(last_log, sizeof last_log, "%s", text);
+}
+
+const char *op_last_log(void)
+{
+    return last_log;
 }
 
 static const deep_host host = {sizeof host, NULL, host_alloc, host_free, host_fail, host_log};
@@ -266,14 +274,20 @@ static void open_with(op_graph *g, const op_case *c, const deep_backend *backend
 
 bool op_graph_open_stored(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, bool gradient)
 {
-    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false};
+    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false, 0};
     return open_stored(g, c, backend, DEEP_DTYPE_F32, dtype, &options, gradient);
+}
+
+bool op_graph_open_fused(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype)
+{
+    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false, 2};
+    return open_stored(g, c, backend, DEEP_DTYPE_F32, dtype, &options, false);
 }
 
 void op_graph_open(op_graph *g, const op_case *c, const deep_backend *backend, int32_t real, int32_t threads,
                    int32_t isa, bool gradient)
 {
-    const deep_plan_options options = {sizeof options, threads, isa, false, NULL, false};
+    const deep_plan_options options = {sizeof options, threads, isa, false, NULL, false, 0};
     open_with(g, c, backend, real, &options, gradient);
 }
 
@@ -311,7 +325,7 @@ static void pack_kernel(op_graph *g, int32_t k, const deep_packing *packing, con
 
 bool op_graph_open_packed(op_graph *g, const op_case *c, const deep_backend *backend, int32_t threads, int32_t isa)
 {
-    const deep_plan_options options = {sizeof options, threads, isa, true, NULL, false};
+    const deep_plan_options options = {sizeof options, threads, isa, true, NULL, false, 0};
     const int32_t k = kernel_operand(c);
     if (k < 0 || c->op == DEEP_OP_DENSE || c->inputs[k].shape[0] != 1 || c->inputs[k].shape[1] != 1) return false;
     open_with(g, c, backend, DEEP_DTYPE_F32, &options, false);
@@ -380,7 +394,7 @@ static void fill_kernel(void *plain, const deep_packing *packing)
 bool op_graph_open_narrow(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, int32_t threads,
                           int32_t isa)
 {
-    const deep_plan_options options = {sizeof options, threads, isa, true, NULL, false};
+    const deep_plan_options options = {sizeof options, threads, isa, true, NULL, false, 0};
     const int32_t k = kernel_operand(c);
     if (k < 0) return false;
     const op_case narrow = narrow_case(c, k, dtype);

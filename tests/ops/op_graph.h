@@ -46,6 +46,12 @@ bool op_graph_open_narrow(op_graph *g, const op_case *c, const deep_backend *bac
  */
 bool op_graph_open_stored(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype, bool gradient);
 
+/* The same, forward, with separable convolutions as one kernel; whether it is, the plan tells in the log. */
+bool op_graph_open_fused(op_graph *g, const op_case *c, const deep_backend *backend, int32_t dtype);
+
+/* What was logged last, by whatever plan. */
+const char *op_last_log(void);
+
 void op_graph_close(op_graph *g);
 void op_graph_run(op_graph *g, int32_t first, int32_t end);
 

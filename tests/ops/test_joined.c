@@ -160,7 +160,7 @@ static void fill_params(chain *g)
 static void open_chain(chain *g, const joined_case *c, int32_t dtype, int32_t threads, int32_t isa, bool joined)
 {
     const deep_host host = {sizeof host, NULL, host_alloc, host_free, host_fail, NULL};
-    const deep_plan_options options = {sizeof options, threads, isa, true, NULL, false};
+    const deep_plan_options options = {sizeof options, threads, isa, true, NULL, false, 0};
     *g = (chain){.c = c};
     allocator = deep__allocator_default();
     deep__graph_init(&g->graph, &allocator, DEEP_DTYPE_F32);
@@ -266,7 +266,7 @@ END_TEST
 START_TEST(the_reference_refuses_joined_nodes)
 {
     const deep_host host = {sizeof host, NULL, host_alloc, host_free, host_fail, NULL};
-    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false};
+    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false, 0};
     chain g = {.c = &cases[0]};
     allocator = deep__allocator_default();
     deep__graph_init(&g.graph, &allocator, DEEP_DTYPE_F32);

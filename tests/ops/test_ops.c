@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- gradients of the reference in double against finite differences ---- */
 
@@ -233,6 +234,137 @@ START_TEST(cuda_agrees_with_the_reference_on_stored_halves)
 }
 END_TEST
 
+/* ---- separable convolutions as one kernel ---- */
+
+/* Devices below compute capability 8.0 have none; of a plugin's it is not known. */
+static void assert_fused(bool fused)
+{
+    const bool none = op_plugin() != NULL && strstr(op_last_log(), "cuda: 0 of 1 ") != NULL;
+    ck_assert_str_eq(op_last_log(), fused && !none ? "cuda: 1 of 1 separable convolutions are one kernel"
+                                                   : "cuda: 0 of 1 separable convolutions are one kernel");
+}
+
+/* Bounds as in compare_stored(): of what that rounds, kernels with a scale and the bias are not rounded here. */
+static void compare_fused(const op_case *c, int32_t dtype, bool exists)
+{
+    const double rounding = dtype == DEEP_DTYPE_BF16 ? 1.0 / 512 : 1.0 / 4096;
+    op_graph fused, ref;
+    ck_assert(op_graph_open_stored(&ref, c, deep__backend_ref(), dtype, false));
+    ck_assert(op_graph_open_fused(&fused, c, gpu(), dtype));
+    assert_fused(exists);
+    op_graph_run(&ref, 0, ref.graph.node_count);
+    op_graph_run(&fused, 0, fused.graph.node_count);
+    compare_within(&fused, &ref, ref.output, 4 * rounding, c->name, "output of one kernel");
+    op_graph_close(&fused);
+    op_graph_close(&ref);
+}
+
+static void compare_fused_halves(const op_case *c, bool exists)
+{
+    compare_fused(c, DEEP_DTYPE_BF16, exists);
+    compare_fused(c, DEEP_DTYPE_F16, exists);
+}
+
+START_TEST(fused_separable_convolutions_agree_with_the_reference)
+{
+    const op_case *c = &op_cases[_i];
+    if (c->op != DEEP_OP_SEPARABLE) return;
+    compare_fused_halves(c, c->inputs[2].shape[2] % 8 == 0 && c->inputs[2].shape[3] % 8 == 0);
+}
+END_TEST
+
+typedef struct separable_shape {
+    int64_t images, height, width, from, to;
+    bool relu_input;
+    int32_t epilogue;
+} separable_shape;
+
+static op_case separable_case(const char *name, const separable_shape *s)
+{
+    op_case c = {name,
+                 DEEP_OP_SEPARABLE,
+                 {.conv = {.stride = 1, .pad = {1, 1, 1, 1}, .relu_input = s->relu_input, .epilogue = s->epilogue}},
+                 {{OP_INPUT_ANY, 4, {s->images, s->height, s->width, s->from}},
+                  {OP_INPUT_ANY, 4, {3, 3, s->from, 1}},
+                  {OP_INPUT_ANY, 4, {1, 1, s->from, s->to}}},
+                 false};
+    int next = 3;
+    if (s->epilogue & DEEP_EPILOGUE_AFFINE) {
+        c.inputs[next++] = (op_input){OP_INPUT_POSITIVE, 1, {s->to}};
+        c.inputs[next++] = (op_input){OP_INPUT_ANY, 1, {s->to}};
+    }
+    if (s->epilogue & DEEP_EPILOGUE_ADD)
+        c.inputs[next] = (op_input){OP_INPUT_ANY, 4, {s->images, s->height, s->width, s->to}};
+    return c;
+}
+
+enum { AFFINE = DEEP_EPILOGUE_AFFINE, ADD = DEEP_EPILOGUE_ADD, RELU = DEEP_EPILOGUE_RELU };
+
+/* Xception's, at 299 px, then at 100 px, as wide as they are: some lines of two images, that tiles end within. */
+enum { AT_299_PX = 11 };
+
+static const separable_shape xceptions[] = {
+    {2, 3, 147, 64, 128, false, AFFINE},          {2, 3, 147, 128, 128, true, AFFINE},
+    {2, 3, 74, 128, 256, true, AFFINE},           {2, 3, 74, 256, 256, true, AFFINE},
+    {2, 3, 37, 256, 728, true, AFFINE},           {2, 3, 37, 728, 728, true, AFFINE},
+    {2, 3, 19, 728, 728, true, AFFINE},           {2, 3, 19, 728, 728, true, AFFINE | ADD},
+    {2, 3, 19, 728, 1024, true, AFFINE},          {2, 3, 10, 1024, 1536, false, AFFINE | RELU},
+    {2, 3, 10, 1536, 2048, false, AFFINE | RELU}, {2, 3, 47, 64, 128, false, AFFINE},
+    {2, 3, 47, 128, 128, true, AFFINE},           {2, 3, 24, 128, 256, true, AFFINE},
+    {2, 3, 24, 256, 256, true, AFFINE},           {2, 3, 12, 256, 728, true, AFFINE},
+    {2, 3, 12, 728, 728, true, AFFINE},           {2, 6, 6, 728, 728, true, AFFINE},
+    {2, 6, 6, 728, 728, true, AFFINE | ADD},      {2, 6, 6, 728, 1024, true, AFFINE},
+    {2, 3, 3, 1024, 1536, false, AFFINE | RELU},  {2, 3, 3, 1536, 2048, false, AFFINE | RELU}};
+
+START_TEST(fused_separable_convolutions_of_xception)
+{
+    const op_case c = separable_case("separable of Xception", &xceptions[_i]);
+    compare_fused(&c, _i < AT_299_PX ? DEEP_DTYPE_BF16 : DEEP_DTYPE_F16, true); /* loops are slow */
+}
+END_TEST
+
+/* In both tiles; neither channels nor output channels fill their last. */
+START_TEST(fused_separable_convolutions_with_every_option)
+{
+    for (int64_t to = 72; to <= 136; to += 64) {
+        const separable_shape s = {
+            3, 5, 29, 40, to, _i & 1, (_i & 2 ? AFFINE : 0) | (_i & 4 ? ADD : 0) | (_i & 8 ? RELU : 0)};
+        const op_case c = separable_case("separable with options", &s);
+        compare_fused_halves(&c, true);
+    }
+}
+END_TEST
+
+START_TEST(a_block_that_lacks_shared_memory_leaves_two_kernels)
+{
+    const separable_shape s = {1, 2, 700, 16, 16, true, AFFINE};
+    const op_case c = separable_case("separable of 700 columns", &s);
+    compare_fused_halves(&c, false);
+}
+END_TEST
+
+/* Neighbours of an image's last column, and of its last line, belong to others. */
+START_TEST(what_is_no_number_stays_with_its_neighbours)
+{
+    const separable_shape s = {2, 5, 6, 40, 72, false, 0};
+    const op_case c = separable_case("separable with no numbers", &s);
+    const int64_t pixels[] = {5, 12, 27, 33};
+    op_graph fused, ref;
+    ck_assert(op_graph_open_stored(&ref, &c, deep__backend_ref(), DEEP_DTYPE_BF16, false));
+    ck_assert(op_graph_open_fused(&fused, &c, gpu(), DEEP_DTYPE_BF16));
+    const int64_t i = pixels[_i] * s.from + 7;
+    op_graph_set(&ref, ref.inputs[0], i, NAN);
+    op_graph_set(&fused, fused.inputs[0], i, NAN);
+    op_graph_run(&ref, 0, ref.graph.node_count);
+    op_graph_run(&fused, 0, fused.graph.node_count);
+    for (int64_t k = 0; k < op_graph_elements(&ref, ref.output); ++k)
+        ck_assert_msg(isnan(op_graph_get(&fused, fused.output, k)) == isnan(op_graph_get(&ref, ref.output, k)),
+                      "element %lld", (long long)k);
+    op_graph_close(&fused);
+    op_graph_close(&ref);
+}
+END_TEST
+
 /* Kernels of quantized models, in numbers that every type holds. */
 START_TEST(cuda_agrees_with_the_reference_on_kernels_of_halves)
 {
@@ -253,6 +385,12 @@ Suite *test_suite(void)
     tcase_add_loop_test(cuda, cuda_agrees_with_the_reference, 0, op_case_count);
     tcase_add_loop_test(cuda, cuda_agrees_with_the_reference_on_stored_halves, 0, op_case_count);
     tcase_add_loop_test(cuda, cuda_agrees_with_the_reference_on_kernels_of_halves, 0, op_case_count);
+    tcase_add_loop_test(cuda, fused_separable_convolutions_agree_with_the_reference, 0, op_case_count);
+    tcase_add_loop_test(cuda, fused_separable_convolutions_of_xception, 0,
+                        (int)(sizeof xceptions / sizeof xceptions[0]));
+    tcase_add_loop_test(cuda, fused_separable_convolutions_with_every_option, 0, 16);
+    tcase_add_test(cuda, a_block_that_lacks_shared_memory_leaves_two_kernels);
+    tcase_add_loop_test(cuda, what_is_no_number_stays_with_its_neighbours, 0, 4);
     suite_add_tcase(suite, cuda);
     suite_add_tcase(suite, tests);
     return suite;

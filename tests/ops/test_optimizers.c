@@ -83,7 +83,7 @@ static void run_rule(const rule *r, const deep_backend *backend, const deep_host
 {
     static float memory[6][COUNT], hyper[DEEP_HYPER_COUNT];
     const deep_allocator allocator = deep__allocator_default();
-    const deep_plan_options options = {sizeof options, 2, DEEP_ISA_AUTO, false, NULL, false};
+    const deep_plan_options options = {sizeof options, 2, DEEP_ISA_AUTO, false, NULL, false, 0};
     const int64_t count = COUNT, hypers = DEEP_HYPER_COUNT;
     double norms[STEPS + 1];
     deep_graph graph;

@@ -227,7 +227,7 @@ static void compare(const block *a, const block *b, const block_case *c, double 
 START_TEST(the_fused_block_is_the_unfused_one)
 {
     static block fused, unfused;
-    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false};
+    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false, 0};
     run(&unfused, &cases[_i], deep__backend_ref_double(), DEEP_DTYPE_F64, UNFUSED, options);
     run(&fused, &cases[_i], deep__backend_ref_double(), DEEP_DTYPE_F64, FUSED, options);
     compare(&fused, &unfused, &cases[_i], 1e-14);
@@ -242,7 +242,7 @@ START_TEST(cpu_computes_the_fused_block)
     static const struct {
         int32_t threads, isa;
     } runs[] = {{1, DEEP_ISA_AUTO}, {2, DEEP_ISA_AUTO}, {3, DEEP_ISA_AVX2}, {2, DEEP_ISA_BASELINE}};
-    deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false};
+    deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false, 0};
     run(&unfused, &cases[_i], deep__backend_ref_double(), DEEP_DTYPE_F64, UNFUSED, options);
     for (size_t r = 0; r < sizeof runs / sizeof runs[0]; ++r) {
         options.threads = runs[r].threads;
@@ -258,7 +258,7 @@ END_TEST
 START_TEST(cuda_computes_the_fused_block)
 {
     static block fused, unfused;
-    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false};
+    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false, 0};
     run(&unfused, &cases[_i], deep__backend_ref_double(), DEEP_DTYPE_F64, UNFUSED, options);
     run(&fused, &cases[_i], deep__backend_shim(), DEEP_DTYPE_F32, FUSED, options);
     compare(&fused, &unfused, &cases[_i], 5e-5);
@@ -317,7 +317,7 @@ START_TEST(values_stored_as_bfloat16_stay_near)
 {
     static block narrow, exact, again;
     const block_case *c = &cases[_i];
-    deep_plan_options options = {sizeof options, 2, DEEP_ISA_AUTO, false, NULL, false};
+    deep_plan_options options = {sizeof options, 2, DEEP_ISA_AUTO, false, NULL, false, 0};
     run(&exact, c, deep__backend_ref_double(), DEEP_DTYPE_F64, UNFUSED, options);
     run(&narrow, c, deep__backend_ref(), DEEP_DTYPE_F32, STORED_BF16, options);
     assert_near(&narrow, &exact, c);
@@ -345,7 +345,7 @@ START_TEST(cuda_stays_near_with_stored_halves)
 {
     static block narrow, exact, again;
     const block_case *c = &cases[_i];
-    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false};
+    const deep_plan_options options = {sizeof options, 1, DEEP_ISA_AUTO, false, NULL, false, 0};
     run(&exact, c, deep__backend_ref_double(), DEEP_DTYPE_F64, UNFUSED, options);
     for (enum form form = STORED_BF16; form <= STORED_F16; ++form) {
         const double finer = form == STORED_F16 ? 8 : 1;

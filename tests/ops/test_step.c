@@ -156,7 +156,7 @@ static void run_step(step *s, const step_case *c, uint64_t images, const deep_ba
                      bool frugal)
 {
     const deep_host host = deep__host(context);
-    const deep_plan_options options = {sizeof options, 2, DEEP_ISA_AUTO, false, NULL, false};
+    const deep_plan_options options = {sizeof options, 2, DEEP_ISA_AUTO, false, NULL, false, 0};
     deep_plan *plan;
     size_t scratch;
     memset(s, 0, sizeof *s);

@@ -105,3 +105,12 @@ def test_the_tool_shows_no_peaks_of_the_processor_for_a_gpu(tmp_path):
     assert "%" in text and "\npeak " not in text and "inf" not in text and "nan" not in text
     refused = subprocess.run([*command, "--svg", tmp_path / "roofline.svg"], env=stand_in, capture_output=True, encoding="utf-8")
     assert refused.returncode == 2 and "measured on processors alone" in refused.stderr
+
+
+def test_one_kernel_stands_beside_the_two_that_it_replaces():
+    def step(layer, op, shape, ms):
+        return {"layer": layer, "op": op, "shape": shape, "ms": ms}
+    apart = [step("a", "depthwise_conv2d", "x", 2.0), step("a", "conv2d", "y", 3.0), step("b", "depthwise_conv2d", "x", 1.0),
+             step("b", "conv2d", "y", 2.0), step("a_bn", "batch_norm_fold", "y", 9.0), step("c", "conv2d", "y", 7.0)]
+    one = [step("a", "separable_conv2d", "y", 2.5), step("b", "separable_conv2d", "y", 1.5), step("c", "conv2d", "y", 7.0)]
+    assert gpu.pair_fused(apart, one) == [{"name": "y", "count": 2, "apart": 4.0, "one": 2.0}]

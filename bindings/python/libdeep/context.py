@@ -40,7 +40,8 @@ class Context(Owner):
     `threads` compute (0 = the processors this process may run on), `device` is "auto", "cuda", "cuda:1", "cpu" or
     "ref", `isa` the highest instruction set ("auto", "baseline", "avx2", "avx512"). Log lines up to `log_level` go to
     logging.getLogger("libdeep"). The limits are those of deep_context_options, 0 being the library's own;
-    `plain_launches` queues a GPU's kernels one by one, never as a CUDA graph.
+    `plain_launches` queues a GPU's kernels one by one, never as a CUDA graph;
+    `fused_separable` makes separable convolutions of bf16 and fp16 in one kernel there: 1 where that should pay, 2 all.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Context(Owner):
         max_image_bytes: int = 0,
         max_model_bytes: int = 0,
         plain_launches: bool = False,
+        fused_separable: int = 0,
     ) -> None:
         options = fill(
             c.deep_context_options,
@@ -68,6 +70,7 @@ class Context(Owner):
             max_image_bytes=max_image_bytes,
             max_model_bytes=max_model_bytes,
             plain_launches=plain_launches,
+            fused_separable=fused_separable,
         )
         options.log = _log
         _cuda.load(device or "auto")

@@ -66,6 +66,13 @@ KERNEL_FUNCTION void value_store(void *to, size_t index, float value, int storag
         ((uint16_t *)to)[index] = half_round(value, storage);
 }
 
+/* Two halves of a word, the first in its lower bits. */
+KERNEL_FUNCTION void word_widen(float *v, uint32_t word, int storage)
+{
+    v[0] = half_widen((uint16_t)word, storage);
+    v[1] = half_widen((uint16_t)(word >> 16), storage);
+}
+
 /* ---- a few neighbours at once: powers of two are few accesses, whose addresses are multiples of their size ---- */
 
 #ifdef __CUDACC__
@@ -98,13 +105,6 @@ KERNEL_FUNCTION void lanes_store(float *to, const float *v, int count)
         for (int i = 0; i < count; ++i)
             to[i] = v[i];
     }
-}
-
-/* Two halves of a word, the first in its lower bits. */
-KERNEL_FUNCTION void word_widen(float *v, uint32_t word, int storage)
-{
-    v[0] = half_widen((uint16_t)word, storage);
-    v[1] = half_widen((uint16_t)(word >> 16), storage);
 }
 
 KERNEL_FUNCTION uint32_t word_round(const float *v, int storage)
@@ -148,6 +148,32 @@ KERNEL_FUNCTION void halves_store(uint16_t *to, const float *v, int count, int s
             to[i] = half_round(v[i], storage);
     }
 }
+
+/* `count` halves as they are: 2, 4 or 8. */
+KERNEL_FUNCTION void words_load(uint32_t *words, const uint16_t *from, int count)
+{
+    if (count == 8) {
+        const uint4 q = *reinterpret_cast<const uint4 *>(from);
+        words[0] = q.x, words[1] = q.y, words[2] = q.z, words[3] = q.w;
+    } else if (count == 4) {
+        const uint2 q = *reinterpret_cast<const uint2 *>(from);
+        words[0] = q.x, words[1] = q.y;
+    } else {
+        words[0] = *reinterpret_cast<const uint32_t *>(from);
+    }
+}
+
+/* The greater of both halves of two words; what is not a number stays. */
+KERNEL_FUNCTION uint32_t word_greater(uint32_t a, uint32_t b, int storage)
+{
+    if (storage == STORED_BF16) {
+        const __nv_bfloat162 two =
+            __hmax2_nan(*reinterpret_cast<__nv_bfloat162 *>(&a), *reinterpret_cast<__nv_bfloat162 *>(&b));
+        return *reinterpret_cast<const uint32_t *>(&two);
+    }
+    const __half2 two = __hmax2_nan(*reinterpret_cast<__half2 *>(&a), *reinterpret_cast<__half2 *>(&b));
+    return *reinterpret_cast<const uint32_t *>(&two);
+}
 #else
 KERNEL_FUNCTION void lanes_load(float *v, const float *from, int count)
 {
@@ -171,6 +197,20 @@ KERNEL_FUNCTION void halves_store(uint16_t *to, const float *v, int count, int s
 {
     for (int i = 0; i < count; ++i)
         to[i] = half_round(v[i], storage);
+}
+
+KERNEL_FUNCTION void words_load(uint32_t *words, const uint16_t *from, int count)
+{
+    for (int i = 0; i < count / 2; ++i)
+        words[i] = (uint32_t)from[2 * i + 1] << 16 | from[2 * i];
+}
+
+KERNEL_FUNCTION uint32_t word_greater(uint32_t a, uint32_t b, int storage)
+{
+    float x[2], y[2];
+    word_widen(x, a, storage);
+    word_widen(y, b, storage);
+    return ((x[0] < y[0] ? b : a) & 0xffff) | ((x[1] < y[1] ? b : a) & 0xffff0000);
 }
 #endif
 
