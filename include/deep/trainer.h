@@ -80,6 +80,11 @@ typedef struct deep_fit_options {
                                           after 2000 steps without that, it is doubled. The "cpu" device refuses it. */
     int32_t checkpoint_seconds; /**< Without checkpoint_steps, the end of an epoch writes a checkpoint when the last
                                           one is so old; the end of the training always does. 0 = 30, -1 = each epoch */
+    /**
+     * On a GPU: the caller's stream (cudaStream_t) to compute in, as in deep_session_options. A step comes behind what is queued there;
+     * its loss is known when the call returns, while its update may still be queued. NULL = a stream of the training's own.
+     */
+    void *stream;
 } deep_fit_options;
 
 #define DEEP_FIT_OPTIONS_INIT .struct_size = sizeof(deep_fit_options)

@@ -123,8 +123,7 @@ deep_status deep_session_create(deep_session **out, const deep_model *model, con
                  options.threads, MAX_THREADS);
     DEEP_REQUIRE(options.layers == 0 || options.layers == 1, "layers is %" PRId32 ", not 0 or 1", options.layers);
     DEEP_REQUIRE(options.profile == 0 || options.profile == 1, "profile is %" PRId32 ", not 0 or 1", options.profile);
-    DEEP_REQUIRE(options.stream == NULL || !deep__computes_in_host_memory(model->context),
-                 "a stream is given, but device \"%s\" has none", deep_model_device(model));
+    DEEP_TRY(deep__model_check_stream(model, options.stream));
     const deep_session_shape shape = {
         .stream = options.stream,
         .batch = options.batch == 0 ? 1 : options.batch,

@@ -59,6 +59,9 @@ deep_status deep__model_allocate(deep_model *model);
  */
 deep_status deep__model_choose_device(deep_model *model);
 
+/* DEEP_ERROR_INVALID_ARGUMENT when a stream is given and the model is computed in the host's memory. */
+deep_status deep__model_check_stream(const deep_model *model, const void *stream);
+
 /* Moves values and computing to the host's memory, and says why in the log. The caller has the model alone. */
 deep_status deep__model_leave_device(deep_model *model, const char *why);
 

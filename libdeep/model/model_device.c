@@ -35,6 +35,13 @@ deep_status deep__model_choose_device(deep_model *model)
     return status;
 }
 
+deep_status deep__model_check_stream(const deep_model *model, const void *stream)
+{
+    DEEP_REQUIRE(stream == NULL || !deep__computes_in_host_memory(model->context),
+                 "a stream is given, but device \"%s\" has none", deep_model_device(model));
+    return DEEP_OK;
+}
+
 const char *deep_model_device(const deep_model *model)
 {
     return model == NULL ? "" : deep_context_device(model->context);

@@ -57,7 +57,8 @@ deep_status deep__trainer_init(deep_trainer *trainer, deep_model *model, const d
     void *base[DEEP_SEGMENT_COUNT];
     DEEP_TRY(deep__model_check_float(model, "cannot be trained"));
     DEEP_TRY(choose_device(trainer));
-    DEEP_TRY(deep__workspace_open(&trainer->workspace, model->context, NULL));
+    DEEP_TRY(deep__model_check_stream(model, options->stream));
+    DEEP_TRY(deep__workspace_open(&trainer->workspace, model->context, options->stream));
     DEEP_TRY(allocate(trainer));
     return bind(trainer, base); /* a lack of memory shows now, and what is left is the workspace's */
 }

@@ -322,7 +322,8 @@ _Static_assert(offsetof(deep_fit_options, checkpoint) == 224, "ABI");
 _Static_assert(offsetof(deep_fit_options, resume) == 232, "ABI");
 _Static_assert(offsetof(deep_fit_options, dtype) == 236, "ABI");
 _Static_assert(offsetof(deep_fit_options, checkpoint_seconds) == 240, "ABI");
-_Static_assert(sizeof(deep_fit_options) == 248, "ABI");
+_Static_assert(offsetof(deep_fit_options, stream) == 248, "ABI");
+_Static_assert(sizeof(deep_fit_options) == 256, "ABI");
 
 _Static_assert(offsetof(deep_progress, struct_size) == 0, "ABI");
 _Static_assert(offsetof(deep_progress, phase) == 8, "ABI");

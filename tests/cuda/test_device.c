@@ -219,6 +219,29 @@ START_TEST(training_steps_are_the_references)
 }
 END_TEST
 
+/* Likewise a training. */
+START_TEST(a_trainer_takes_the_hosts_stream)
+{
+    static char stream;
+    deep_fit_options options = adam;
+    trained own = open_trainer("cuda", &options);
+    options.stream = &stream;
+    trained hosts = open_trainer("cuda", &options);
+    take_steps(&own, 0, STEPS);
+    take_steps(&hosts, 0, STEPS);
+    ck_assert_mem_eq(hosts.loss, own.loss, sizeof own.loss);
+    close_trainer(&hosts);
+    close_trainer(&own);
+    deep_context *context = open_context("ref");
+    deep_model *model = new_model(context);
+    deep_trainer *trainer;
+    assert_status(deep_trainer_create(&trainer, model, &options), DEEP_ERROR_INVALID_ARGUMENT);
+    ck_assert_str_eq(deep_last_error(), "a stream is given, but device \"ref\" has none");
+    deep_model_free(model);
+    deep_context_free(context);
+}
+END_TEST
+
 /* ---- half precision ---- */
 
 /* Every gradient of a batch, one behind the other. */
@@ -612,6 +635,7 @@ Suite *test_suite(void)
     tcase_add_test(tests, a_checkpoint_keeps_the_factor);
     if (deep__backend_cpu() != NULL) tcase_add_test(tests, the_processor_refuses_half_precision);
     tcase_add_test(stand_in, a_session_takes_the_hosts_stream);
+    tcase_add_test(stand_in, a_trainer_takes_the_hosts_stream);
     tcase_add_test(stand_in, the_largest_batch_fits_and_twice_as_many_do_not);
     tcase_add_test(stand_in, devices_are_counted_from_0);
     tcase_add_test(tests, auto_takes_the_device_when_there_is_one);

@@ -79,6 +79,8 @@ def text(name: str, value: Any) -> bytes:
 def _field(name: str, kind: Any, value: Any) -> Any:
     if name == "augment":
         return _flags(value)
+    if name == "stream" and value == 0:
+        raise ValueError("stream 0: the default stream has the handle 1")
     if name in _ENUMERATIONS and kind is ctypes.c_int32:
         return constant(_ENUMERATIONS[name], value, name)
     if kind is ctypes.c_char_p:

@@ -106,8 +106,6 @@ class Session(Owner):
         layers: bool = False,
         stream: int | None = None,
     ) -> None:
-        if stream == 0:
-            raise ValueError("stream 0: the default stream has the handle 1")
         options = fill(c.deep_session_options, batch=batch, threads=threads, layers=layers, stream=stream)
         owner = model._live
         self.model = model
